@@ -1,0 +1,1 @@
+"""Multiprocess logging for Python that loses nothing."""
