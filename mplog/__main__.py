@@ -1,0 +1,81 @@
+"""The command `mplog`: parses arguments and starts one sub-command. Runs on its own, never in a session's process."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import sys
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """Name a sub-command, the module with its `add_arguments` and `run`, and what its help says."""
+
+    name: str
+    module: str
+    summary: str
+
+
+COMMANDS = (
+    Command("view", "mplog.viewer.view", "show a log: select, follow, colour, convert"),
+    Command("tail", "mplog.viewer.tail", "follow a log; the same as view -f"),
+    Command("stats", "mplog.viewer.stats", "count by level, process and logger, with a histogram over time"),
+    Command("errors", "mplog.viewer.errors", "group the exceptions by where they were raised"),
+    Command("ps", "mplog.viewer.ps", "show the process tree: who lived, who died, and of what"),
+    Command("check", "mplog.viewer.ledger", "prove from `seq` that no record is missing"),
+    Command("recover", "mplog.viewer.recover", "write what a dead session left in its journals into its log"),
+    Command("level", "mplog.viewer.level", "change the level of a running session"),
+    Command("sql", "mplog.viewer.sql", "query logs in SQL (needs duckdb)"),
+    Command("lnav-format", "mplog.viewer.lnav", "print a format file for lnav"),
+    Command("completion", "mplog.viewer.completion", "print a completion script for bash, zsh or fish"),
+    Command("demo", "mplog.demo", "write a sample log with many processes"),
+)
+
+
+def available() -> list[Command]:
+    """Return the sub-commands whose module is installed."""
+    return [command for command in COMMANDS if importlib.util.find_spec(command.module) is not None]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return the exit code. Never shows a traceback for a mistake of the caller."""
+    args = sys.argv[1:] if argv is None else argv
+    from mplog.viewer.exceptions import ViewerError
+
+    try:
+        return _run(args)
+    except ViewerError as error:
+        print(f"mplog: {error.sentence}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(args: list[str]) -> int:
+    name = args[0] if args and not args[0].startswith("-") else None
+    commands = available()
+    chosen = next((command for command in commands if command.name == name), None)
+    if chosen is None:
+        return _overview(args, commands)
+    module = importlib.import_module(chosen.module)
+    parser = argparse.ArgumentParser(
+        prog=f"mplog {name}", description=chosen.summary, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.add_arguments(parser)
+    return int(module.run(parser.parse_args(args[1:])))
+
+
+def _overview(args: list[str], commands: list[Command]) -> int:
+    parser = argparse.ArgumentParser(prog="mplog", description="Read the logs that mplog writes, and others'.")
+    parser.add_argument("command", choices=[command.name for command in commands])
+    parser.parse_args(args or ["--help"])
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

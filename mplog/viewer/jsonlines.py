@@ -1,0 +1,231 @@
+"""Other programs' JSON lines, and what can be saved from damaged ones. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from mplog.viewer import levels, times
+from mplog.viewer.lines import Record, damaged_record, decode_object, own_record, text_of
+
+_TIME = ("time", "timestamp", "@timestamp", "ts", "asctime", "datetime", "date", "t", "Timestamp", "eventTime", "created")
+_LEVEL = ("level", "levelname", "severity", "severity_text", "severityText", "SeverityText", "log.level", "lvl", "loglevel", "levelno", "severity_number", "severityNumber", "SeverityNumber")
+_MSG = ("msg", "message", "event", "body", "Body", "MESSAGE", "short_message", "text")
+_LOGGER = ("logger", "name", "logger_name", "log.logger", "loggerName", "category", "component", "caller_name")
+_PROCESS = ("process", "processName", "process_name", "process.name", "worker")
+_PID = ("pid", "process_id", "process.pid", "processId")
+_THREAD = ("thread", "threadName", "thread_name", "process.thread.name", "threadname")
+_FILE = ("file", "pathname", "filename", "log.origin.file.name", "code.filepath")
+_LINE = ("line", "lineno", "line_number", "log.origin.file.line", "code.lineno")
+_FUNC = ("func", "funcName", "function", "func_name", "log.origin.function", "code.function")
+_EXC = ("exc", "exception", "exc_info", "exc_text", "err", "error.stack_trace", "stack", "stacktrace", "traceback", "exception.stacktrace")
+
+_PINO = {10: 5, 20: 10, 30: 20, 40: 30, 50: 40, 60: 50}
+
+
+def foreign_record(data: dict[str, Any], raw: bytes, offset: int, source: str) -> Record:
+    """Return the record of a JSON object in another program's spelling; what is not recognised becomes fields."""
+    data = _unwrap(data)
+    stamp = _take(data, _TIME)
+    time, time_text = _time(stamp)
+    level, levelno = _level(data)
+    exc = _take_exc(data)
+    msg = _take(data, _MSG)
+    record = Record(
+        time=time, time_text=time_text, level=level, levelno=levelno, msg=text_of(msg),
+        logger=_take_text(data, _LOGGER), process=_take_text(data, _PROCESS), thread=_take_text(data, _THREAD),
+        file=_take_text(data, _FILE), line=_take_int(data, _LINE), func=_take_text(data, _FUNC),
+        pid=_take_int(data, _PID), seq=_take_int(data, ("seq",)), exc=exc,
+        raw=raw, offset=offset, source=source, format="json",
+    )  # fmt: skip
+    if record.process.isdigit() and record.pid is None:
+        record.pid, record.process = int(record.process), ""
+    record.fields = data
+    return record
+
+
+def _unwrap(data: dict[str, Any]) -> dict[str, Any]:
+    """Open the envelopes of loguru (`record`) and ECS/OTel (nested objects)."""
+    inner = data.get("record")
+    if isinstance(inner, dict) and "text" in data:
+        return _loguru(inner)
+    for key in ("log", "process", "attributes", "Attributes", "resource", "error"):
+        value = data.get(key)
+        if isinstance(value, dict):
+            del data[key]
+            for name, item in value.items():
+                flat = name if key in ("attributes", "Attributes") else f"{key}.{name}"
+                if isinstance(item, dict) and key in ("log", "process"):
+                    data.update({f"{flat}.{n}": v for n, v in _flat(item)})
+                else:
+                    data.setdefault(flat, item)
+    return data
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, item in value.items():
+        if isinstance(item, dict) and len(prefix) < 100:
+            found += _flat(item, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, item))
+    return found
+
+
+def _loguru(inner: dict[str, Any]) -> dict[str, Any]:
+    def part(key: str, name: str) -> Any:
+        value = inner.get(key)
+        return value.get(name) if isinstance(value, dict) else value
+
+    extra = inner.get("extra")
+    data: dict[str, Any] = dict(extra) if isinstance(extra, dict) else {}
+    data.update(
+        time=part("time", "repr"), level=part("level", "name"), msg=inner.get("message"), logger=inner.get("name"),
+        process=part("process", "name"), pid=part("process", "id"), thread=part("thread", "name"),
+        file=part("file", "path"), line=inner.get("line"), func=inner.get("function"),
+    )  # fmt: skip
+    exception = inner.get("exception")
+    if isinstance(exception, dict):
+        data["exc"] = {"type": exception.get("type", ""), "message": text_of(exception.get("value"))}
+    return data
+
+
+def _take(data: dict[str, Any], names: tuple[str, ...]) -> Any:
+    for name in names:
+        if name in data:
+            return data.pop(name)
+    return None
+
+
+def _take_text(data: dict[str, Any], names: tuple[str, ...]) -> str:
+    for name in names:
+        if isinstance(data.get(name), (str, int)):
+            return text_of(data.pop(name))
+    return ""
+
+
+def _take_int(data: dict[str, Any], names: tuple[str, ...]) -> int | None:
+    for name in names:
+        value = data.get(name)
+        if type(value) is int:
+            del data[name]
+            return value
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+            del data[name]
+            return int(value)
+    return None
+
+
+def _time(stamp: Any) -> tuple[float | None, str]:
+    if stamp is None:
+        return None, ""
+    text = text_of(stamp)
+    if isinstance(stamp, (int, float)) and not isinstance(stamp, bool):
+        return times.from_number(stamp), text
+    if isinstance(stamp, str):
+        found = times.parse(stamp)
+        if found is None:
+            try:
+                found = times.from_number(float(stamp))
+            except ValueError:
+                found = None
+        return found, text
+    return None, text
+
+
+def _level(data: dict[str, Any]) -> tuple[str, int]:
+    value = _take(data, _LEVEL)
+    if isinstance(value, bool) or value is None:
+        return "", 0
+    if isinstance(value, (int, float)):
+        return _number_level(data, int(value) if abs(value) < 1e9 else 0)
+    text = text_of(value)
+    if text.isascii() and text.isdigit() and len(text) < 6:
+        return _number_level(data, int(text))
+    levelno = levels.number(text)
+    return (levels.STANDARD.get(levelno, text.upper()) if levelno else text), levelno
+
+
+def _number_level(data: dict[str, Any], value: int) -> tuple[str, int]:
+    if "v" in data and "hostname" in data or "time" not in data and value == 60 or "hostname" in data:
+        value = _PINO.get(value, value)
+    return levels.name(value), value
+
+
+def _take_exc(data: dict[str, Any]) -> dict[str, Any] | None:
+    for name in _EXC:
+        value = data.get(name)
+        if isinstance(value, str) and value and (name != "stack" or "\n" in value):
+            del data[name]
+            return text_exc(value, data)
+        if isinstance(value, dict) and value.keys() & {"type", "message", "frames", "stack"}:
+            del data[name]
+            if "text" not in value and isinstance(value.get("stack"), str):
+                value["text"] = value.pop("stack")
+            return value
+        if isinstance(value, list) and value and isinstance(value[0], dict) and "exc_type" in value[0]:
+            del data[name]
+            return _structlog_exc(value)
+    return None
+
+
+def text_exc(text: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the exception of a traceback's text: type and message are on its last line."""
+    last = text.rstrip().rsplit("\n", 1)[-1].strip()
+    kind, _, message = last.partition(": ")
+    if not re.fullmatch(r"[A-Za-z_][\w.]*", kind):
+        kind, message = "", last
+    if data is not None:
+        kind = text_of(data.pop("error.type", None) or data.pop("exception.type", None)) or kind
+        message = text_of(data.pop("error.message", None) or data.pop("exception.message", None)) or message
+    module, _, name = kind.rpartition(".")
+    exc: dict[str, Any] = {"type": name, "message": message, "text": text}
+    if module:
+        exc["module"] = module
+    frames = [
+        {"file": m[1], "line": int(m[2]), "func": m[3], "source": (m[4] or "").strip()}
+        for m in re.finditer(r'^ *File "([^"\n]+)", line (\d{1,9}), in (\S+)(?:\n +(?!File )(.*))?', text, re.M)
+    ]
+    if frames:
+        exc["frames"] = frames
+    return exc
+
+
+def _structlog_exc(chain: list[dict[str, Any]]) -> dict[str, Any]:
+    built: dict[str, Any] | None = None
+    for item in reversed(chain):
+        frames = item.get("frames")
+        exc: dict[str, Any] = {
+            "type": text_of(item.get("exc_type")),
+            "message": text_of(item.get("exc_value")),
+            "frames": [
+                {"file": text_of(f.get("filename")), "line": f.get("lineno"), "func": text_of(f.get("name"))}
+                for f in (frames if isinstance(frames, list) else ())
+                if isinstance(f, dict)
+            ],
+        }
+        if built is not None:
+            exc["cause" if chain[0].get("is_cause") else "context"] = built
+        built = exc
+    assert built is not None
+    return built
+
+
+def salvage(raw: bytes, offset: int, source: str) -> list[Record]:
+    """Return what a line that is no JSON object still holds: whole objects after a torn one are records."""
+    found: list[Record] = []
+    begin = 0
+    for match in re.finditer(rb'\{"time":"', raw):
+        at = match.start()
+        if at <= begin:
+            continue
+        data = decode_object(raw[at:])
+        if data is None:
+            continue
+        record = own_record(data, raw[at:], offset + at, source)
+        if record is not None:
+            head = raw[begin:at]
+            first = decode_object(head)
+            whole = own_record(first, head, offset, source) if first is not None else None
+            return [*found, whole or damaged_record(head, offset, source), record]
+    return [damaged_record(raw, offset, source)]

@@ -1,0 +1,88 @@
+"""Lines to records: finds out the format, joins continuation lines, survives damage. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mplog.viewer import jsonlines, textlines
+from mplog.viewer.lines import Record, damaged_record, decode_object, own_record
+
+MAX_JOINED = 4 << 20
+
+
+class Parser:
+    """Turn the lines of one source into records; feed it in file order, flush it at the end.
+
+    A text record is complete when the next one begins, so `feed` returns what became complete; JSON lines at once.
+
+    Args:
+        source: the path, for the records.
+        input_format: `auto`, `json`, `text`, or a `logging` format string.
+    """
+
+    def __init__(self, source: str, input_format: str = "auto") -> None:
+        self.source = source
+        self._text = textlines.header_parser(input_format)
+        self._json = input_format in ("auto", "json")
+        self._only_json = input_format == "json"
+        self._json_seen = False
+        self._held: Record | None = None
+        self._held_size = 0
+        self._early: list[tuple[bytes, int]] = []
+
+    def feed(self, raw: bytes, offset: int) -> Sequence[Record]:
+        """Return the records that this line (without its newline) completes."""
+        if self._json and raw[:1] == b"{" and self._held is None:
+            data = decode_object(raw)
+            if data is not None:
+                self._json_seen = True
+                record = own_record(data, raw, offset, self.source)
+                return (record or jsonlines.foreign_record(data, raw, offset, self.source),)
+        return self._slow(raw, offset)
+
+    def _slow(self, raw: bytes, offset: int) -> Sequence[Record]:
+        if raw[-1:] == b"\r":
+            raw = raw[:-1]
+        stripped = raw.lstrip()
+        if not stripped:
+            return self._continue(raw, offset) if self._held is not None else ()
+        if self._json and stripped[:1] == b"{":
+            found = self._json_line(stripped, offset + len(raw) - len(stripped))
+            if found is not None:
+                self._json_seen = True
+                return (*self.flush(), *found)
+        header = None if self._only_json else self._text(raw, offset, self.source)
+        if header is not None:
+            done = self.flush()
+            self._held, self._held_size = header, len(raw)
+            return done
+        if self._json_seen or self._only_json:
+            return (*self.flush(), damaged_record(raw, offset, self.source))
+        return self._continue(raw, offset)
+
+    def _json_line(self, raw: bytes, offset: int) -> list[Record] | None:
+        data = decode_object(raw)
+        if data is not None:
+            record = own_record(data, raw, offset, self.source)
+            return [record or jsonlines.foreign_record(data, raw, offset, self.source)]
+        if not (self._json_seen or self._only_json) and b'":' not in raw:
+            return None
+        return jsonlines.salvage(raw, offset, self.source)
+
+    def _continue(self, raw: bytes, offset: int) -> Sequence[Record]:
+        held = self._held
+        if held is None or held.format == "damaged" or self._held_size + len(raw) > MAX_JOINED:
+            done = self.flush()
+            self._held, self._held_size = textlines.plain_record(raw, offset, self.source), len(raw)
+            return done
+        textlines.join(held, raw)
+        self._held_size += len(raw) + 1
+        return ()
+
+    def flush(self) -> Sequence[Record]:
+        """Return the record still held back for continuation lines, if any."""
+        held, self._held = self._held, None
+        if held is None:
+            return ()
+        textlines.finish(held)
+        return (held,)

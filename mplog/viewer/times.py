@@ -1,0 +1,110 @@
+"""Time stamps in files: any usual spelling to epoch seconds. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+import calendar
+import re
+import time as _time
+from datetime import datetime
+
+_ISO = re.compile(
+    r"(\d{4})[-/](\d\d?)[-/](\d\d?)[T _](\d\d?):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s*(Z|UTC|[+-]\d\d:?\d\d(?!\d))?"
+)
+_CLF = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)\s*([+-]\d{4})?")
+_SYSLOG = re.compile(r"([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?: (\d{4}))?")
+_MONTHS = {m: i for i, m in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+
+_seconds: dict[str, float] = {}
+_local: dict[tuple[int, ...], float] = {}
+
+
+def parse_utc(text: str) -> float | None:
+    """Return epoch seconds of `2026-11-22T11:11:11.123456Z`, the form mplog writes; None if it is another form."""
+    whole = text[:19]
+    base = _seconds.get(whole)
+    if base is None:
+        if len(text) < 20 or text[-1] != "Z":
+            return parse(text)
+        base = _second(whole)
+        if base is None:
+            return None
+    if text[19:20] == "." and text[-1] == "Z":
+        digits = text[20:-1]
+        if len(digits) == 6 and digits.isdigit() and digits.isascii():
+            return base + int(digits) / 1e6
+    return parse(text)
+
+
+def _second(whole: str) -> float | None:
+    match = _ISO.fullmatch(whole)
+    if match is None:
+        return None
+    seconds = _epoch(tuple(int(part) for part in match.groups()[:6]), "Z")
+    if seconds is not None:
+        if len(_seconds) > 4096:
+            _seconds.clear()
+        _seconds[whole] = seconds
+    return seconds
+
+
+def parse(text: str) -> float | None:
+    """Return epoch seconds of a date and time in ISO, Common Log or syslog form; local time without a zone."""
+    match = _ISO.match(text)
+    if match is not None:
+        parts = tuple(int(part) for part in match.groups()[:6])
+        seconds = _epoch(parts, match[8])
+        return None if seconds is None else seconds + fraction(match[7])
+    match = _CLF.match(text)
+    if match is not None:
+        month = _MONTHS.get(match[2])
+        if month is None:
+            return None
+        return _epoch((int(match[3]), month, int(match[1]), int(match[4]), int(match[5]), int(match[6])), match[7])
+    match = _SYSLOG.match(text)
+    if match is not None and match[1] in _MONTHS:
+        year = int(match[7]) if match[7] else datetime.now().year
+        parts = (year, _MONTHS[match[1]], int(match[2]), int(match[3]), int(match[4]), int(match[5]))
+        seconds = _epoch(parts, None)
+        return None if seconds is None else seconds + fraction(match[6])
+    return None
+
+
+def fraction(digits: str | None) -> float:
+    """Return 0.123 for "123"; 0.0 for nothing."""
+    return int(digits) / 10 ** len(digits) if digits else 0.0
+
+
+def _epoch(parts: tuple[int, ...], zone: str | None) -> float | None:
+    try:
+        datetime(*parts[:5], min(parts[5], 59))  # type: ignore[arg-type,misc]
+        if zone is None:
+            return _from_local(parts)
+        seconds = float(calendar.timegm((*parts, 0, 0, 0)))
+    except (ValueError, OverflowError):
+        return None
+    if zone in ("Z", "UTC"):
+        return seconds
+    digits = zone[1:].replace(":", "")
+    offset = int(digits[:2]) * 3600 + int(digits[2:]) * 60
+    return seconds - offset if zone[0] == "+" else seconds + offset
+
+
+def _from_local(parts: tuple[int, ...]) -> float:
+    hour = parts[:4]
+    base = _local.get(hour)
+    if base is None:
+        base = _time.mktime((*hour, 0, 0, 0, 0, -1))
+        if len(_local) > 4096:
+            _local.clear()
+        _local[hour] = base
+    return base + parts[4] * 60 + parts[5]
+
+
+def from_number(value: float) -> float | None:
+    """Return epoch seconds of a number in seconds, milliseconds, microseconds or nanoseconds (by its size)."""
+    size = abs(value)
+    if not size < 1e20:
+        return None
+    if size < 1e11:
+        return float(value)
+    return value / 1e3 if size < 1e14 else value / 1e6 if size < 1e17 else value / 1e9
