@@ -1,0 +1,158 @@
+"""One line back to a record: for the handlers and formatters. Runs in the listener."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from mplog._values import FIELDS
+
+MAX_LINE = 64 << 20
+MAX_DEPTH = 64
+
+_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "NOTSET": 0}
+_TEXTS = ("time", "level", "msg", "logger", "process", "thread", "file", "func")
+_NUMBERS = ("pid", "line", "seq")
+_fast: Callable[[bytes], Any] | None = None
+
+
+def _load(line: bytes) -> Any:
+    """Decode JSON with msgspec, imported at the first line."""
+    global _fast
+    if _fast is None:
+        import msgspec
+
+        _fast = msgspec.json.Decoder().decode
+    return _fast(line)
+
+
+def _load_tolerant(line: bytes) -> Any:
+    """Decode what msgspec refuses but a person could still read: bad UTF-8, lone surrogates, NaN."""
+    import json
+
+    return _mend(json.loads(line.decode("utf-8", "backslashreplace"), strict=False))
+
+
+def _mend(value: Any) -> Any:
+    """Replace lone surrogates, so that every text can be encoded again."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_mend(key): _mend(item) for key, item in value.items()}
+    return [_mend(item) for item in value] if isinstance(value, list) else value
+
+
+def _too_deep(value: Any) -> bool:
+    """Say whether containers are nested deeper than any encoder of ours writes."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for box in level
+            for item in (box.values() if isinstance(box, dict) else box)
+            if isinstance(item, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """Return the fields of one line, with or without its journal key.
+
+    Runs in the listener. The types of the schema's fields hold afterwards, whoever wrote the line:
+    ``pid``, ``line`` and ``seq`` are integers, the others text, and missing ones are empty.
+
+    Raises:
+        ValueError: The line is no JSON object, is longer than 64 MiB, or is nested deeper than 64.
+    """
+    if len(line) > MAX_LINE:
+        raise ValueError(f"the line has {len(line)} bytes, more than {MAX_LINE}")
+    if line[16:18] == b" {":
+        line = line[17:]
+    try:
+        fields = _load(line)
+    except Exception:  # msgspec's own errors and RecursionError: have the second, slower look
+        try:
+            fields = _load_tolerant(line)
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise ValueError(f"the line is no JSON object: {line[:80]!r}") from error
+    if type(fields) is not dict:
+        raise ValueError(f"the line is no JSON object: {line[:80]!r}")
+    if line.count(b"{") + line.count(b"[") > MAX_DEPTH and _too_deep(fields):
+        raise ValueError(f"the line is nested deeper than {MAX_DEPTH}: {line[:80]!r}")
+    get = fields.get
+    for name in _TEXTS:
+        if type(get(name)) is not str:
+            value = get(name)
+            fields[name] = "" if value is None else str(value)
+    for name in _NUMBERS:
+        if type(get(name)) is not int:
+            fields[name] = 0
+    return fields
+
+
+def level_number(name: str, fields: dict[str, Any] | None = None) -> int:
+    """Return the number of a level's name: a known one, ``Level 15``, or the record's ``levelno``; else 20.
+
+    Runs in the listener, which may not know the names a worker has added.
+    """
+    number = _LEVELS.get(name)
+    if number is not None:
+        return number
+    if fields is not None and type(fields.get("levelno")) is int:
+        return int(fields["levelno"])
+    if name.startswith("Level ") and name[6:].isascii() and name[6:].isdigit() and len(name) < 16:
+        return int(name[6:])
+    known = logging.getLevelName(name)
+    return known if isinstance(known, int) else logging.INFO
+
+
+def epoch(time: str) -> float:
+    """Return seconds since 1970 of a record's ``time``; 0.0 if it is no time."""
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+_started = logging.LogRecord("", 0, "", 0, "", (), None).created
+
+
+def to_log_record(fields: dict[str, Any]) -> logging.LogRecord:
+    """Return a `logging.LogRecord` for a user's handler, with every documented attribute set.
+
+    Runs in the listener. The message is final (``args`` is None), an exception arrives as ``exc_text``,
+    own fields are attributes; those that would hide an attribute of the record get a trailing ``_``.
+    """
+    name = fields["level"]
+    number = level_number(name, fields)
+    record = logging.LogRecord(
+        fields["logger"], number, fields["file"], fields["line"], fields["msg"], None, None, fields["func"] or None
+    )
+    created = epoch(fields["time"])
+    state = record.__dict__
+    state.update(
+        levelname=name, created=created, msecs=float(int(created * 1000) % 1000), process=fields["pid"],
+        relativeCreated=(created - _started) * 1000, processName=fields["process"], threadName=fields["thread"],
+        thread=None, funcName=fields["func"], taskName=None,
+    )
+    standard = set(state)
+    for key, value in fields.items():
+        if key in _SCHEMA or key == "levelno":
+            continue
+        if key == "exc":
+            text = value.get("text") if isinstance(value, dict) else value
+            state["exc_text"] = text if isinstance(text, str) else None
+        elif key == "stack":
+            state["stack_info"] = value if isinstance(value, str) else None
+        elif key == "task":
+            state["taskName"] = value
+        else:
+            state[f"{key}_" if key in standard else key] = value
+    return record
+
+
+_SCHEMA = frozenset(FIELDS)

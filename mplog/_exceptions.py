@@ -1,0 +1,242 @@
+"""Exceptions as data: type, message, frames, notes, chain, groups and text. Runs where the exception is logged."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+from typing import Any
+
+from mplog._values import cut, encode_value, name_of_type, quote, safe_repr, safe_str
+
+MAX_FRAMES = 200
+MAX_LINKS = 32
+MAX_TEXT = 1 << 16
+
+_REMOTE = {("multiprocessing.pool", "RemoteTraceback"), ("concurrent.futures.process", "_RemoteTraceback")}
+_REMOTE_FRAME = re.compile(r'  File "(.*)", line (\d+)(?:, in (.*))?')
+
+
+def encode_exception(value: object, *, locals: bool = False) -> str:
+    """Return ``,"exc":{...}`` for an exception or a ``sys.exc_info()`` tuple, or ``""`` if there is none.
+
+    Runs in the calling process. Frames, chain and text are bounded, so the cost is too; whatever the
+    exception's own code raises becomes text. Never raises an `Exception`.
+
+    Args:
+        value: An exception, or a tuple whose second item is one.
+        locals: Add the representation of each frame's local variables. They may hold secrets.
+    """
+    try:
+        data = exception_data(value, locals=locals)
+        return f',"exc":{dump(data)}' if data else ""
+    except Exception:  # the exception's own code, or the recursion limit that it reports
+        return f',"exc":{{"type":{quote(name_of_type(_exception_of(value)))}}}'
+
+
+def exception_data(value: object, *, locals: bool = False) -> dict[str, Any] | None:
+    """Return the same as a dict, or None if there is no exception."""
+    error = _exception_of(value)
+    if error is None:
+        return None
+    trace = value[2] if type(value) is tuple and len(value) == 3 and value[2] is not None else error.__traceback__
+    data = _Walk(locals).link(error, trace)
+    data["text"] = _text(error, trace, data)
+    return data
+
+
+def text_data(text: str) -> dict[str, Any]:
+    """Return exception data for a traceback that is only known as text."""
+    data = _parse(text)
+    data["text"] = cut(text, MAX_TEXT)
+    return data
+
+
+def _exception_of(value: object) -> BaseException | None:
+    """Return the exception in any form that `logging` takes as ``exc_info``."""
+    if type(value) is tuple and len(value) > 1:
+        value = value[1]
+    elif value is True:
+        value = sys.exc_info()[1]
+    return value if isinstance(value, BaseException) else None
+
+
+def dump(data: Any) -> str:
+    """Return the JSON of plain data whose depth and length are bounded already."""
+    if type(data) is str:
+        return quote(data)
+    if type(data) is dict:
+        return "{" + ",".join([f"{quote(key)}:{dump(item)}" for key, item in data.items()]) + "}"
+    if type(data) is list:
+        return "[" + ",".join([dump(item) for item in data]) + "]"
+    return encode_value(data)
+
+
+class _Walk:
+    """One walk over an exception, its chain and its groups, each exception once and few overall."""
+
+    def __init__(self, locals: bool) -> None:
+        self.locals = locals
+        self.seen: set[int] = set()
+
+    def link(self, error: BaseException, trace: TracebackType | None) -> dict[str, Any]:
+        """Return the data of one exception and of what it points to."""
+        self.seen.add(id(error))
+        kind = type(error)
+        data: dict[str, Any] = {
+            "type": safe_str(getattr(kind, "__qualname__", "")) or name_of_type(error),
+            "module": safe_str(getattr(kind, "__module__", "")),
+            "message": cut(safe_str(error), MAX_TEXT),
+            "frames": list(self.frames(trace)),
+        }
+        if notes := _attribute(error, "__notes__"):
+            data["notes"] = [cut(safe_str(note), 4096) for note in list(notes)[:32]]
+        cause, context = _attribute(error, "__cause__"), _attribute(error, "__context__")
+        if isinstance(cause, BaseException):
+            data["cause"] = self.next(cause)
+        elif isinstance(context, BaseException):
+            data["context"] = self.next(context)
+        if _attribute(error, "__suppress_context__") and cause is None:
+            data["suppressed"] = True
+        if isinstance(error, BaseExceptionGroup):
+            data["group"] = [self.next(member) for member in error.exceptions[:MAX_LINKS]]
+            if len(error.exceptions) > MAX_LINKS:
+                data["group_elided"] = len(error.exceptions) - MAX_LINKS
+        return data
+
+    def next(self, error: BaseException) -> dict[str, Any]:
+        """Return a linked exception; only its name if it was met before or there are too many."""
+        kind = type(error)
+        if id(error) in self.seen or len(self.seen) >= MAX_LINKS:
+            reason = "cycle" if id(error) in self.seen else "chain too long"
+            return {"type": name_of_type(error), "module": safe_str(kind.__module__), "message": f"<{reason}>",
+                    "frames": []}
+        if (kind.__module__, kind.__name__) in _REMOTE:
+            self.seen.add(id(error))
+            return _parse(safe_str(_attribute(error, "tb"))) | {"remote": True}
+        return self.link(error, error.__traceback__)
+
+    def frames(self, trace: TracebackType | None) -> Iterator[dict[str, Any]]:
+        """Yield the frames, oldest first; the middle of a long traceback as one entry with its count."""
+        total = _length(trace)
+        skip_from, skip_to = (MAX_FRAMES // 2, total - MAX_FRAMES // 2) if total > MAX_FRAMES else (total, total)
+        index = 0
+        while trace is not None:
+            if index == skip_from and skip_to > skip_from:
+                yield {"file": "", "line": 0, "func": "", "source": f"[... {skip_to - skip_from} frames elided ...]",
+                       "elided": skip_to - skip_from}
+            if not skip_from <= index < skip_to:
+                yield self.frame(trace.tb_frame, trace.tb_lineno)
+            trace = trace.tb_next
+            index += 1
+
+    def frame(self, frame: FrameType, line: int | None) -> dict[str, Any]:
+        """Return file, line, function and source line of one frame."""
+        code = frame.f_code
+        data = {"file": code.co_filename, "line": line or 0, "func": code.co_name,
+                "source": _source(code.co_filename, line or 0, frame)}
+        if self.locals:
+            try:
+                data["locals"] = {k: cut(safe_repr(v), 256) for k, v in list(frame.f_locals.items())[:64]}
+            except Exception:  # a frame being changed by another thread
+                data["locals"] = {}
+        return data
+
+
+def _attribute(error: BaseException, name: str) -> Any:
+    """Return an attribute of an exception whose class may interfere."""
+    try:
+        return getattr(error, name, None)
+    except Exception:  # the exception's own code
+        return None
+
+
+def _source(file: str, line: int, frame: FrameType) -> str:
+    """Return the source line, or ``""`` if it cannot be had."""
+    import linecache
+
+    try:
+        return cut(linecache.getline(file, line, frame.f_globals).strip(), 512)
+    except Exception:  # a loader's own code, an unreadable file
+        return ""
+
+
+def _length(trace: TracebackType | None) -> int:
+    """Return the number of frames of a traceback."""
+    total = 0
+    while trace is not None:
+        total += 1
+        trace = trace.tb_next
+    return total
+
+
+def _text(error: BaseException, trace: TracebackType | None, data: dict[str, Any]) -> str:
+    """Return the text a reader of tracebacks expects: Python's own, or ours when that would be huge."""
+    if not _is_large(data):
+        import traceback
+
+        try:
+            text = "".join(traceback.format_exception(type(error), error, trace)).rstrip("\n")
+            return cut(text, MAX_TEXT)
+        except Exception:  # the exception's own code: ours below does without
+            pass
+    return cut("\n".join(_render(data)), 4 * MAX_TEXT)
+
+
+def _is_large(data: dict[str, Any]) -> bool:
+    """Say whether a traceback is long enough to have been cut somewhere."""
+    if any("elided" in frame for frame in data["frames"]) or len(data["message"]) >= MAX_TEXT:
+        return True
+    if data["message"] == "<chain too long>" or "group_elided" in data:
+        return True
+    linked = [data[name] for name in ("cause", "context") if name in data] + data.get("group", [])
+    return any(_is_large(link) for link in linked)
+
+
+def _render(data: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of a traceback from its data."""
+    if "cause" in data:
+        yield from _render(data["cause"])
+        yield "\nThe above exception was the direct cause of the following exception:\n"
+    elif "context" in data and not data.get("suppressed"):
+        yield from _render(data["context"])
+        yield "\nDuring handling of the above exception, another exception occurred:\n"
+    if data["frames"]:
+        yield "Traceback (most recent call last):"
+    for frame in data["frames"]:
+        if "elided" not in frame:
+            yield f'  File "{frame["file"]}", line {frame["line"]}, in {frame["func"]}'
+        if frame["source"]:
+            yield f"    {frame['source']}"
+    module = data["module"]
+    name = data["type"] if module in ("builtins", "__main__", "") else f"{module}.{data['type']}"
+    yield f"{name}: {data['message']}" if data["message"] else name
+    yield from data.get("notes", [])
+    for number, member in enumerate(data.get("group", []), 1):
+        yield f"  +---------------- {number} ----------------"
+        yield from ("  | " + line for text in _render(member) for line in text.split("\n"))
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """Return the data of a traceback that another process sent as text."""
+    text = text.strip().removeprefix('"""').removesuffix('"""').strip("\n")
+    lines = cut(text, MAX_TEXT).split("\n")
+    start = max((n for n, line in enumerate(lines) if line.startswith("Traceback (most recent")), default=-1)
+    frames: list[dict[str, Any]] = []
+    rest = start + 1
+    for number in range(start + 1, len(lines)):
+        line = lines[number]
+        if match := _REMOTE_FRAME.fullmatch(line):
+            frames.append({"file": match[1], "line": int(match[2][:9]), "func": match[3] or "", "source": ""})
+        elif frames and line.startswith("    "):
+            frames[-1]["source"] = frames[-1]["source"] or line.strip()
+        elif line and not line.startswith(" "):
+            rest = number
+            break
+        rest = number + 1
+    name, _, message = "\n".join(lines[rest:]).partition(": ")
+    module, _, kind = name.strip().rpartition(".")
+    data = {"type": kind, "module": module or "builtins", "message": message.rstrip("\n"),
+            "frames": frames[:MAX_FRAMES]}
+    return data
