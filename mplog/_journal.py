@@ -19,13 +19,13 @@ This module knows bytes, not records. The writer runs in a worker, the reader in
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import mmap
 import os
 import sys
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ GIVE_UP_AFTER = 3
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+_DIGITS = tuple(b"%d" % number for number in range(1000))
+_PADDED = tuple(b"%03d" % number for number in range(1000))
 
 
 class Policy(NamedTuple):
@@ -109,9 +113,13 @@ class JournalWriter:
         "_on_wait",
         "_policy",
         "_timeouts",
+        "_waiting",
+        "base",
         "dropped",
+        "high",
         "journal",
         "limit",
+        "low",
         "memory",
         "seq",
         "size",
@@ -133,7 +141,8 @@ class JournalWriter:
     ) -> None:
         self.journal = journal
         self.seq = 0
-        self.limit, self.width = 10, 1
+        self.base, self.limit, self.width = 0, 10, 1
+        self.high, self.low = b"", _DIGITS
         self.memory: mmap.mmap | None = None
         self.used = self.size = 0
         self.dropped = 0
@@ -146,9 +155,10 @@ class JournalWriter:
         self._number = 0
         self._grow = MIN_SEGMENT
         self._fd = -1
-        self._backlog: deque[tuple[str, int]] = deque()
+        self._backlog: list[tuple[str, int]] = []
         self._drops: Drops | None = None
         self._timeouts = 0
+        self._waiting = ""
 
     def write(self, head: bytes, tail: bytes, levelno: int = 20) -> bool:
         """Write one line: `head`, the decimal `seq`, `tail`. Return False if it was dropped and counted.
@@ -158,7 +168,8 @@ class JournalWriter:
         """
         length = len(head) + len(tail)
         # Claim first, copy second. From here to the copy there is no call and no backward jump, so no signal
-        # handler, finalizer or other thread runs in between: whoever logs lands behind, never on top.
+        # handler, finalizer or other thread runs in between: whoever logs lands behind, never on top. Nor is an
+        # int turned into decimal: `long_to_decimal_string_internal` looks for signals (SIGCHECK) on its way.
         seq = self.seq + 1
         start = self.used
         end = start + length + self.width
@@ -166,7 +177,7 @@ class JournalWriter:
             self.seq = seq
             self.used = end
             try:
-                self.memory[start:end] = head + b"%d" % seq + tail  # type: ignore[index]
+                self.memory[start:end] = head + self.high + self.low[seq - self.base] + tail  # type: ignore[index]
             except BaseException:
                 self._blank(start, end, seq)
                 return False
@@ -191,8 +202,7 @@ class JournalWriter:
             self._nested += 1
             try:
                 if self.seq + 1 >= self.limit:
-                    self.limit *= 10
-                    self.width += 1
+                    self._next_digits()
                     return self.write(head, tail, levelno)
                 length = len(head) + len(tail) + self.width + 1
                 if self.used + length <= self.size:
@@ -210,6 +220,16 @@ class JournalWriter:
                 self._nested -= 1
         return self.write(head, tail, levelno)
 
+    def _next_digits(self) -> None:
+        """Prepare the decimal digits of the next up to thousand `seq`, see `write`."""
+        limit = self.limit
+        base, low = (limit, _PADDED) if limit >= 1000 else (0, _DIGITS)
+        high = b"%d" % (limit // 1000) if base else b""
+        width = len(high) + 3 if base else len(str(limit))
+        if limit == self.limit and self.seq + 1 >= limit:  # else a signal handler that logged has been here
+            self.base, self.low, self.high, self.width = base, low, high, width
+            self.limit = limit + 1000 if base else limit * 10
+
     def _wait_for_segment(self, length: int, levelno: int) -> str:
         """Open a segment for `length` more bytes, or return the reason why there is none."""
         policy = self._policy
@@ -218,10 +238,13 @@ class JournalWriter:
             timeout = min(timeout, 0.05)
         # A call inside a call is a signal handler or a finalizer: what it waits for may be beneath it.
         patient = policy.overflow == "block" and self._nested == 1 and self._timeouts < GIVE_UP_AFTER
+        if self._nested > 1 and self._waiting:
+            return self._waiting
         deadline = time.monotonic() + timeout
         pause = 0.001
         while True:
             reason = "quota of the spool reached" if self._over_quota() else self._next_segment(length)
+            self._waiting = reason
             if not reason:
                 return ""
             self._on_wait()
@@ -232,10 +255,14 @@ class JournalWriter:
             pause = min(pause * 2, 0.02)
 
     def _over_quota(self) -> bool:
-        backlog = self._backlog
-        while backlog and not os.path.exists(backlog[0][0]):
-            backlog.popleft()
-        return sum(size for _, size in backlog) >= self._policy.quota
+        total = 0
+        for entry in tuple(self._backlog):  # A signal handler may open a segment in the middle of this.
+            if os.path.exists(entry[0]):
+                total += entry[1]
+            else:
+                with contextlib.suppress(ValueError):
+                    self._backlog.remove(entry)
+        return total >= self._policy.quota
 
     def _next_segment(self, length: int) -> str:
         """Create the next segment and make it the current one; return the reason if that fails."""
@@ -315,7 +342,7 @@ class JournalWriter:
         fd, write = self._fd, os.write
         seq = self.seq + 1
         self.seq = seq
-        line = head + b"%d" % seq + tail
+        line = head + self.high + self.low[seq - self.base] + tail
         written = 0
         try:
             while written < len(line):
