@@ -260,8 +260,8 @@ class Logbook(Contender):
         return partial(importlib.import_module("logbook").Logger(LOGGER).info, BRACE_TEMPLATE)
 
     def drain(self) -> None:
-        # `stop` leaves what is still queued; the workers have ended, so an empty queue stays empty.
-        wait_for(lambda: self.queue.qsize() == 0, timeout=60)
+        # `stop` leaves what is still queued. Not qsize(): it goes on counting what a killed worker took along.
+        wait_for(self.queue.empty, timeout=60)
 
     def close(self) -> None:
         self.controller.stop()

@@ -1,0 +1,113 @@
+"""What a logging call costs its caller, as ratios to the standard library's call to a handler that does nothing.
+
+`measure` runs in a fresh process, one variant each: loggers and handlers of one must not be seen by another.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import LOGGER
+from benchmarks.measure import Result, median, report, run_fresh
+
+Loop = Callable[[Any, int, str], None]
+
+
+class NoOp(logging.Handler):
+    """A handler that does nothing with a record once it has it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Do nothing."""
+
+
+def _info(log: logging.Logger, calls: int, s: str) -> None:
+    for i in range(calls):
+        log.info("request %d done by %s", i, s)
+
+
+def _debug(log: logging.Logger, calls: int, s: str) -> None:
+    for i in range(calls):
+        log.debug("request %d done by %s", i, s)
+
+
+def _keywords(log: Any, calls: int, s: str) -> None:
+    for i in range(calls):
+        log.info("request done", i=i, s=s)
+
+
+# The loop, whether mplog is set up, and the handler on the root logger; "no-op" is what the others are divided by.
+VARIANTS: dict[str, tuple[Loop, bool, type[logging.Handler] | None]] = {
+    "no-op": (_info, False, NoOp),
+    "NullHandler": (_info, False, logging.NullHandler),
+    "stdlib logger": (_info, True, None),
+    "get_logger": (_keywords, True, None),
+    "disabled": (_debug, False, NoOp),
+    "disabled, mplog set up": (_debug, True, None),
+}
+
+
+def measure(variant: str = "no-op", *, blocks: int = 40, calls: int = 1_000) -> Result:
+    """Return the nanoseconds a call of `variant` takes: the median of `blocks` blocks of `calls` calls.
+
+    The median leaves out the blocks in which the kernel ran something else on the core.
+    """
+    loop, with_mplog, handler = VARIANTS[variant]
+    log: Any = logging.getLogger(LOGGER)  # before `setup`, as in a module that makes its logger at import
+    time_all = functools.partial(_time, loop, blocks=blocks, calls=calls)
+    if not with_mplog:
+        root = logging.getLogger()
+        root.setLevel(logging.INFO)
+        root.addHandler(handler() if handler else NoOp())
+        return time_all(log)
+    import mplog
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "app.jsonl"
+        with mplog.setup(path, level="INFO", console=False):
+            result = time_all(mplog.get_logger(LOGGER) if loop is _keywords else log)
+        lines = path.read_bytes().count(b"\n") if path.exists() else 0
+    return {**result, "lost": max(0, result["logged"] - lines)}
+
+
+def _time(loop: Loop, log: Any, *, blocks: int, calls: int) -> Result:
+    loop(log, calls, "w0")
+    nanoseconds = []
+    for _ in range(blocks):
+        began = time.perf_counter_ns()
+        loop(log, calls, "w0")
+        nanoseconds.append((time.perf_counter_ns() - began) / calls)
+        time.sleep(0.002)  # the listener keeps up, so no block is measured against a full journal
+    logged = 0 if loop is _debug else (blocks + 1) * calls
+    return {"ns": statistics.median(nanoseconds), "ns_best": min(nanoseconds), "logged": logged}
+
+
+def compare(python: str, *, rounds: int) -> Result:
+    """Run all variants in turn, `rounds` times, under the interpreter `python`; return medians and ratios.
+
+    Runs in the conductor.
+    """
+    turns = [{name: run_fresh("caller", {"variant": name}, python=python) for name in VARIANTS} for _ in range(rounds)]
+
+    def ratio(variant: str, base: str) -> float | None:
+        pairs = [(turn[variant].get("ns"), turn[base].get("ns")) for turn in turns]
+        return median(mine / theirs for mine, theirs in pairs if mine and theirs)
+
+    return {
+        "ns": {name: median(turn[name].get("ns") for turn in turns) for name in VARIANTS},
+        "lost": max((turn[name].get("lost", 0) for turn in turns for name in VARIANTS), default=0),
+        "stdlib": ratio("stdlib logger", "no-op"),
+        "get_logger": ratio("get_logger", "no-op"),
+        "disabled": ratio("disabled, mplog set up", "disabled"),
+        "turns": turns,
+    }
+
+
+if __name__ == "__main__":
+    report(measure)
