@@ -19,20 +19,26 @@ _fast: Callable[[bytes], Any] | None = None
 
 
 def _load(line: bytes) -> Any:
-    """Decode JSON with msgspec, imported at the first line."""
+    """Decode JSON with msgspec, imported at the first line; tolerantly what it refuses."""
     global _fast
     if _fast is None:
         import msgspec
 
         _fast = msgspec.json.Decoder().decode
-    return _fast(line)
+    try:
+        return _fast(line)
+    except Exception:  # msgspec's own errors, RecursionError: have the second, slower look
+        return _load_tolerant(line)
 
 
 def _load_tolerant(line: bytes) -> Any:
-    """Decode what msgspec refuses but a person could still read: bad UTF-8, lone surrogates, NaN."""
+    """Decode what a person could still read: bad UTF-8, lone surrogates, NaN, raw control characters."""
     import json
 
-    return _mend(json.loads(line.decode("utf-8", "backslashreplace"), strict=False))
+    try:
+        return _mend(json.loads(line.decode("utf-8", "backslashreplace"), strict=False))
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"the line is no JSON object: {line[:80]!r}") from error
 
 
 def _mend(value: Any) -> Any:
@@ -72,13 +78,7 @@ def decode(line: bytes) -> dict[str, Any]:
         raise ValueError(f"the line has {len(line)} bytes, more than {MAX_LINE}")
     if line[16:18] == b" {":
         line = line[17:]
-    try:
-        fields = _load(line)
-    except Exception:  # msgspec's own errors and RecursionError: have the second, slower look
-        try:
-            fields = _load_tolerant(line)
-        except (ValueError, RecursionError, MemoryError) as error:
-            raise ValueError(f"the line is no JSON object: {line[:80]!r}") from error
+    fields = _load(line)
     if type(fields) is not dict:
         raise ValueError(f"the line is no JSON object: {line[:80]!r}")
     if line.count(b"{") + line.count(b"[") > MAX_DEPTH and _too_deep(fields):
@@ -127,22 +127,27 @@ def to_log_record(fields: dict[str, Any]) -> logging.LogRecord:
     Runs in the listener. The message is final (``args`` is None), an exception arrives as ``exc_text``,
     own fields are attributes; those that would hide an attribute of the record get a trailing ``_``.
     """
-    name = fields["level"]
-    number = level_number(name, fields)
-    record = logging.LogRecord(
-        fields["logger"], number, fields["file"], fields["line"], fields["msg"], None, None, fields["func"] or None
-    )
+    level, file, line = fields["level"], fields["file"], fields["line"]
+    number = level_number(level, fields)
+    record = logging.LogRecord(fields["logger"], number, file, line, fields["msg"], None, None, fields["func"])
     created = epoch(fields["time"])
     state = record.__dict__
     state.update(
-        levelname=name, created=created, msecs=float(int(created * 1000) % 1000), process=fields["pid"],
-        relativeCreated=(created - _started) * 1000, processName=fields["process"], threadName=fields["thread"],
-        thread=None, funcName=fields["func"], taskName=None,
+        levelname=level,
+        created=created,
+        msecs=float(round(created * 1e6) // 1000 % 1000),
+        relativeCreated=(created - _started) * 1000,
+        process=fields["pid"],
+        processName=fields["process"],
+        thread=0,
+        threadName=fields["thread"],
+        taskName=None,
     )
-    standard = set(state)
+    standard = {*state, "message", "asctime"}
     for key, value in fields.items():
         if key in _SCHEMA or key == "levelno":
             continue
+        taken = key in standard or hasattr(logging.LogRecord, key)
         if key == "exc":
             text = value.get("text") if isinstance(value, dict) else value
             state["exc_text"] = text if isinstance(text, str) else None
@@ -151,7 +156,7 @@ def to_log_record(fields: dict[str, Any]) -> logging.LogRecord:
         elif key == "task":
             state["taskName"] = value
         else:
-            state[f"{key}_" if key in standard else key] = value
+            state[f"{key}_" if taken else key] = value
     return record
 
 

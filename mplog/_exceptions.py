@@ -1,4 +1,4 @@
-"""Exceptions as data: type, message, frames, notes, chain, groups and text. Runs where the exception is logged."""
+"""Exceptions as data: type, message, frames, notes, chain, groups, text. Runs in the calling process."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def encode_exception(value: object, *, locals: bool = False) -> str:
     try:
         data = exception_data(value, locals=locals)
         return f',"exc":{dump(data)}' if data else ""
-    except Exception:  # the exception's own code, or the recursion limit that it reports
-        return f',"exc":{{"type":{quote(name_of_type(_exception_of(value)))}}}'
+    except Exception:  # the recursion limit may be as near as this very call
+        return ',"exc":{"type":"Exception","module":"builtins","message":"<unprintable>","frames":[]}'
 
 
 def exception_data(value: object, *, locals: bool = False) -> dict[str, Any] | None:
@@ -40,8 +40,13 @@ def exception_data(value: object, *, locals: bool = False) -> dict[str, Any] | N
     error = _exception_of(value)
     if error is None:
         return None
-    trace = value[2] if type(value) is tuple and len(value) == 3 and value[2] is not None else error.__traceback__
-    data = _Walk(locals).link(error, trace)
+    given = value[2] if type(value) is tuple and len(value) == 3 else None
+    trace = given if isinstance(given, TracebackType) else error.__traceback__
+    try:
+        data = _Walk(locals).link(error, trace)
+    except Exception:  # an exception class that interferes with its own attributes
+        message = cut(safe_str(error), MAX_TEXT)
+        data = {"type": name_of_type(error), "module": "", "message": message, "frames": []}
     data["text"] = _text(error, trace, data)
     return data
 
@@ -110,8 +115,8 @@ class _Walk:
         kind = type(error)
         if id(error) in self.seen or len(self.seen) >= MAX_LINKS:
             reason = "cycle" if id(error) in self.seen else "chain too long"
-            return {"type": name_of_type(error), "module": safe_str(kind.__module__), "message": f"<{reason}>",
-                    "frames": []}
+            module = safe_str(kind.__module__)
+            return {"type": name_of_type(error), "module": module, "message": f"<{reason}>", "frames": []}
         if (kind.__module__, kind.__name__) in _REMOTE:
             self.seen.add(id(error))
             return _parse(safe_str(_attribute(error, "tb"))) | {"remote": True}
@@ -120,13 +125,14 @@ class _Walk:
     def frames(self, trace: TracebackType | None) -> Iterator[dict[str, Any]]:
         """Yield the frames, oldest first; the middle of a long traceback as one entry with its count."""
         total = _length(trace)
-        skip_from, skip_to = (MAX_FRAMES // 2, total - MAX_FRAMES // 2) if total > MAX_FRAMES else (total, total)
+        start = MAX_FRAMES // 2
+        elided = max(0, total - MAX_FRAMES)
         index = 0
         while trace is not None:
-            if index == skip_from and skip_to > skip_from:
-                yield {"file": "", "line": 0, "func": "", "source": f"[... {skip_to - skip_from} frames elided ...]",
-                       "elided": skip_to - skip_from}
-            if not skip_from <= index < skip_to:
+            if elided and index == start:
+                note = f"[... {elided} frames elided ...]"
+                yield {"file": "", "line": 0, "func": "", "source": note, "elided": elided}
+            if not start <= index < start + elided:
                 yield self.frame(trace.tb_frame, trace.tb_lineno)
             trace = trace.tb_next
             index += 1
@@ -134,8 +140,8 @@ class _Walk:
     def frame(self, frame: FrameType, line: int | None) -> dict[str, Any]:
         """Return file, line, function and source line of one frame."""
         code = frame.f_code
-        data = {"file": code.co_filename, "line": line or 0, "func": code.co_name,
-                "source": _source(code.co_filename, line or 0, frame)}
+        source = _source(code.co_filename, line or 0, frame)
+        data: dict[str, Any] = {"file": code.co_filename, "line": line or 0, "func": code.co_name, "source": source}
         if self.locals:
             try:
                 data["locals"] = {k: cut(safe_repr(v), 256) for k, v in list(frame.f_locals.items())[:64]}
@@ -174,14 +180,18 @@ def _length(trace: TracebackType | None) -> int:
 def _text(error: BaseException, trace: TracebackType | None, data: dict[str, Any]) -> str:
     """Return the text a reader of tracebacks expects: Python's own, or ours when that would be huge."""
     if not _is_large(data):
-        import traceback
-
         try:
-            text = "".join(traceback.format_exception(type(error), error, trace)).rstrip("\n")
-            return cut(text, MAX_TEXT)
-        except Exception:  # the exception's own code: ours below does without
-            pass
-    return cut("\n".join(_render(data)), 4 * MAX_TEXT)
+            return cut(_python_text(error, trace), MAX_TEXT)
+        except Exception:  # the exception's own code, which ours below does without
+            data["text"] = ""
+    return cut("\n".join(_render(data)), MAX_TEXT)
+
+
+def _python_text(error: BaseException, trace: TracebackType | None) -> str:
+    """Return the text of the `traceback` module, imported at the first exception."""
+    import traceback
+
+    return "".join(traceback.format_exception(type(error), error, trace)).rstrip("\n")
 
 
 def _is_large(data: dict[str, Any]) -> bool:
@@ -237,6 +247,5 @@ def _parse(text: str) -> dict[str, Any]:
         rest = number + 1
     name, _, message = "\n".join(lines[rest:]).partition(": ")
     module, _, kind = name.strip().rpartition(".")
-    data = {"type": kind, "module": module or "builtins", "message": message.rstrip("\n"),
-            "frames": frames[:MAX_FRAMES]}
-    return data
+    message = message.rstrip("\n")
+    return {"type": kind, "module": module or "builtins", "message": message, "frames": frames[:MAX_FRAMES]}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from itertools import islice
 from json.encoder import encode_basestring as _json_string
 from typing import Any
 
@@ -27,10 +28,10 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def quote(text: str, _json: Any = _json_string, _sub: Any = _UNSAFE.sub, _escape: Any = _escape) -> str:
-    """Return `text` as a JSON string literal without any byte that a terminal or line reader reacts to.
+    r"""Return `text` as a JSON string literal without any byte that a terminal or line reader reacts to.
 
     Runs in every process, on the path of each record. The result always encodes to UTF-8 and holds no
-    NUL and no newline; a lone surrogate becomes the visible text ``\\udc80``.
+    NUL and no newline; a lone surrogate becomes the visible text ``\udc80``.
     """
     literal: str = _json(text)
     if literal.isascii():
@@ -57,7 +58,7 @@ def safe_str(value: object) -> str:
 
 
 def safe_repr(value: object) -> str:
-    """Return ``repr(value)`` as an exact `str`, or ``<unprintable TypeName>``; never raises an `Exception`."""
+    """Return ``repr(value)`` as an exact `str`, or ``<unprintable TypeName>``; as careful as `safe_str`."""
     try:
         return str.__str__(repr(value))
     except Exception:  # the object's own code; RecursionError and MemoryError included
@@ -74,13 +75,15 @@ def cut(text: str, size: int) -> str:
 
 
 def cut_quoted(text: str, size: int) -> str:
-    """Return the JSON literal of `text`, cut so that its UTF-8 form has at most `size` bytes (at least 64)."""
+    """Return the JSON literal of `text`, cut so that it has at most `size` bytes in UTF-8 (2 at least)."""
     keep = min(len(text), max(size, 0))
     while True:
         literal = quote(cut(text, keep))
         used = len(literal.encode())
-        if used <= size or keep == 0:
+        if used <= size:
             return literal
+        if keep == 0:
+            return '""'
         keep = max(0, min(keep * 9 // 10, keep * size // used - 40))
 
 
@@ -95,14 +98,14 @@ def encode_int(value: int) -> str:
 
 def encode_float(value: float) -> str:
     """Return a float as a JSON number; not-a-number and the infinities as strings."""
-    if value != value:
-        return '"NaN"'
-    if value in (_INF, -_INF):
-        return '"Infinity"' if value > 0 else '"-Infinity"'
-    return float.__repr__(value)
+    if -_INF < value < _INF:
+        return float.__repr__(value)
+    return '"Infinity"' if value > 0 else '"-Infinity"' if value < 0 else '"NaN"'
 
 
 _INF = float("inf")
+_DATES = {("datetime", "datetime"), ("datetime", "date"), ("datetime", "time")}
+_PRINTABLE = {"datetime", "uuid", "decimal", "_decimal", "_pydecimal", "fractions", "ipaddress"}
 _SIMPLE: dict[type, Any] = {
     str: quote,
     int: encode_int,
@@ -178,17 +181,17 @@ class _Encoder:
     def known(self, value: Any, depth: int) -> str:
         """Return dates, paths, numbers of other libraries; anything else as its representation."""
         kind = type(value)
-        if kind.__module__ == "datetime" and hasattr(value, "isoformat"):
-            return self.text(value.isoformat())
+        for base in kind.__mro__:
+            if (base.__module__, base.__name__) in _DATES:
+                return self.text(value.isoformat())
+            if base.__module__ in _PRINTABLE:
+                return self.text(safe_str(value))
         if isinstance(value, BaseException):
             return self.text(f"{kind.__qualname__}: {safe_str(value)}")
-        if hasattr(kind, "__fspath__") or kind.__module__ in ("uuid", "decimal", "_decimal", "_pydecimal", "fractions",
-                                                              "ipaddress", "datetime"):
+        if hasattr(kind, "__fspath__"):
             return self.text(safe_str(value))
-        if hasattr(kind, "item") and hasattr(kind, "dtype"):
-            if getattr(value, "ndim", 1) == 0:
-                return self.encode(value.item(), depth + 1) if depth < MAX_DEPTH else self.text(safe_repr(value))
-            return self.text(safe_repr(value))
+        if hasattr(kind, "item") and hasattr(kind, "dtype") and value.ndim == 0 and depth < MAX_DEPTH:
+            return self.encode(value.item(), depth + 1)
         return self.text(safe_repr(value))
 
     def container(self, value: Any, depth: int, write: Any, owner: Any = None) -> str:
@@ -209,28 +212,29 @@ class _Encoder:
     def mapping(self, value: Mapping[Any, Any], depth: int) -> str:
         """Return a mapping as an object; keys that are not strings by their text."""
         parts: dict[str, str] = {}
-        for key in value:
+        # One call that runs no Python code for a dict: another thread may be changing it.
+        for key, item in list(islice(value.items(), MAX_ITEMS + 1)):
             if len(parts) >= MAX_ITEMS or self.nodes <= 0 or self.chars <= 0:
                 parts['"..."'] = quote(f"{len(value) - len(parts)} more")
                 break
             name = self.text(cut(key if type(key) is str else safe_str(key), 1024))
             while name in parts:
                 name = f'{name[:-1]}_"'
-            parts[name] = self.encode(value[key], depth)
+            parts[name] = self.encode(item, depth)
         return "{" + ",".join([f"{name}:{text}" for name, text in parts.items()]) + "}"
 
-    def sequence(self, value: Iterable[Any], depth: int) -> str:
+    def sequence(self, value: Any, depth: int) -> str:
         """Return an array; what is above the limit as one string that says how much."""
         return "[" + ",".join(self.items(value, depth)) + "]"
 
-    def unordered(self, value: Iterable[Any], depth: int) -> str:
+    def unordered(self, value: Any, depth: int) -> str:
         """Return a set as an array in a stable order."""
         return "[" + ",".join(sorted(self.items(value, depth))) + "]"
 
     def items(self, value: Any, depth: int) -> list[str]:
         """Return the JSON of the items of `value`, as many as the limits allow."""
         parts: list[str] = []
-        for item in value:
+        for item in list(islice(value, MAX_ITEMS + 1)):
             if len(parts) >= MAX_ITEMS or self.nodes <= 0 or self.chars <= 0:
                 parts.append(quote(f"... {len(value) - len(parts)} more"))
                 break
@@ -246,6 +250,7 @@ def encode_value(value: object, *, max_text: int = MAX_TEXT) -> str:
     written by its `repr`, and what has no `repr` as ``<unprintable TypeName>``.
 
     Args:
+        value: Anything.
         max_text: Characters of all strings in the value together.
     """
     kind = type(value)
@@ -258,3 +263,46 @@ def encode_value(value: object, *, max_text: int = MAX_TEXT) -> str:
         return _Encoder(max_text).encode(value, 0)
     except Exception:  # the recursion limit may be as near as this very call
         return '"<unprintable>"'
+
+
+_RESERVED = frozenset(FIELDS) | {"exc"}
+_MAX_LABELS = 1024
+_labels: dict[str, str] = {}
+
+
+def encode_own(fields: Mapping[str, object], _is_small: Any = range(-(1 << 53), 1 << 53).__contains__) -> str:
+    """Return ``,"key":value,...`` for a record's own fields, or ``""``.
+
+    Runs in the calling process. A name of the schema gets a trailing ``_``. Never raises an `Exception`.
+    """
+    if not fields:
+        return ""
+    parts = []
+    try:
+        for key, value in fields.items():
+            kind = type(value)
+            if kind is str and len(value) <= MAX_TEXT:  # type: ignore[arg-type]
+                text = quote(value)  # type: ignore[arg-type]
+            elif kind is int and _is_small(value):
+                text = repr(value)
+            else:
+                text = encode_value(value)
+            label = _labels.get(key)
+            parts.append((_label(key, fields) if label is None else label) + text)
+    except Exception:  # a mapping with code of its own, or one that another thread changes
+        parts.append(f',"fields":{quote(f"<unprintable {name_of_type(fields)}>")}')
+    return "".join(parts)
+
+
+def _label(key: str, fields: Mapping[str, object]) -> str:
+    """Return ``,"key":`` under a name that clashes with nothing, and remember it if that is always so."""
+    name = key if type(key) is str else safe_str(key)
+    if name in _RESERVED:
+        name += "_"
+        while name in fields:
+            name += "_"
+        return f",{quote(name)}:"
+    label = f",{quote(cut(name, MAX_TEXT))}:"
+    if len(_labels) < _MAX_LABELS and name is key and len(label) <= 64:
+        _labels[key] = label
+    return label
