@@ -8,17 +8,63 @@ from typing import Any
 from mplog.viewer import levels, times
 from mplog.viewer.lines import Record, damaged_record, decode_object, own_record, text_of
 
-_TIME = ("time", "timestamp", "@timestamp", "ts", "asctime", "datetime", "date", "t", "Timestamp", "eventTime", "created")
-_LEVEL = ("level", "levelname", "severity", "severity_text", "severityText", "SeverityText", "log.level", "lvl", "loglevel", "levelno", "severity_number", "severityNumber", "SeverityNumber")
+_TIME = (
+    "time",
+    "timestamp",
+    "@timestamp",
+    "ts",
+    "asctime",
+    "datetime",
+    "date",
+    "t",
+    "Timestamp",
+    "eventTime",
+    "created",
+)
+_LEVEL = (
+    "level",
+    "levelname",
+    "severity",
+    "severity_text",
+    "severityText",
+    "SeverityText",
+    "log.level",
+    "lvl",
+    "loglevel",
+    "levelno",
+    "severity_number",
+    "severityNumber",
+    "SeverityNumber",
+)
 _MSG = ("msg", "message", "event", "body", "Body", "MESSAGE", "short_message", "text")
-_LOGGER = ("logger", "name", "logger_name", "log.logger", "loggerName", "category", "component", "caller_name")
+_LOGGER = (
+    "logger",
+    "name",
+    "logger_name",
+    "log.logger",
+    "loggerName",
+    "category",
+    "component",
+    "caller_name",
+)
 _PROCESS = ("process", "processName", "process_name", "process.name", "worker")
 _PID = ("pid", "process_id", "process.pid", "processId")
 _THREAD = ("thread", "threadName", "thread_name", "process.thread.name", "threadname")
 _FILE = ("file", "pathname", "filename", "log.origin.file.name", "code.filepath")
 _LINE = ("line", "lineno", "line_number", "log.origin.file.line", "code.lineno")
 _FUNC = ("func", "funcName", "function", "func_name", "log.origin.function", "code.function")
-_EXC = ("exc", "exception", "exc_info", "exc_text", "err", "error.stack_trace", "stack", "stacktrace", "traceback", "exception.stacktrace")
+_EXC = (
+    "exc",
+    "exception",
+    "exc_info",
+    "exc_text",
+    "err",
+    "error.stack_trace",
+    "stack",
+    "stacktrace",
+    "traceback",
+    "exception.stacktrace",
+)
 
 _PINO = {10: 5, 20: 10, 30: 20, 40: 30, 50: 40, 60: 50}
 
@@ -147,7 +193,7 @@ def _level(data: dict[str, Any]) -> tuple[str, int]:
 
 
 def _number_level(data: dict[str, Any], value: int) -> tuple[str, int]:
-    if "v" in data and "hostname" in data or "time" not in data and value == 60 or "hostname" in data:
+    if ("v" in data and "hostname" in data) or ("time" not in data and value == 60) or "hostname" in data:
         value = _PINO.get(value, value)
     return levels.name(value), value
 
@@ -184,7 +230,9 @@ def text_exc(text: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
         exc["module"] = module
     frames = [
         {"file": m[1], "line": int(m[2]), "func": m[3], "source": (m[4] or "").strip()}
-        for m in re.finditer(r'^ *File "([^"\n]+)", line (\d{1,9}), in (\S+)(?:\n +(?!File )(.*))?', text, re.M)
+        for m in re.finditer(
+            r'^ *File "([^"\n]+)", line (\d{1,9}), in (\S+)(?:\n +(?!File )(.*))?', text, re.M
+        )
     ]
     if frames:
         exc["frames"] = frames

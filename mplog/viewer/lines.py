@@ -67,7 +67,9 @@ class Record:
         self.format = format
 
     def __repr__(self) -> str:
-        return f"<Record {self.time_text} {self.level} {self.process}[{self.pid}] {self.logger}: {self.msg!r}>"
+        return (
+            f"<Record {self.time_text} {self.level} {self.process}[{self.pid}] {self.logger}: {self.msg!r}>"
+        )
 
 
 _decode = msgspec.json.Decoder().decode

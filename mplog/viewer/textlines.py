@@ -54,7 +54,9 @@ def _auto(raw: bytes, offset: int, source: str) -> Record | None:
 
 def plain_record(raw: bytes, offset: int, source: str) -> Record:
     """Return the record of a line without a header."""
-    return Record(msg=raw.decode("utf-8", "backslashreplace"), raw=raw, offset=offset, source=source, format="plain")
+    return Record(
+        msg=raw.decode("utf-8", "backslashreplace"), raw=raw, offset=offset, source=source, format="plain"
+    )
 
 
 def join(record: Record, raw: bytes) -> None:

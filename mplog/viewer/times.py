@@ -12,7 +12,8 @@ _ISO = re.compile(
 )
 _CLF = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)\s*([+-]\d{4})?")
 _SYSLOG = re.compile(r"([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?: (\d{4}))?")
-_MONTHS = {m: i for i, m in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = {m: i for i, m in enumerate(_NAMES, 1)}
 
 _seconds: dict[str, float] = {}
 _local: dict[tuple[int, ...], float] = {}
@@ -59,7 +60,9 @@ def parse(text: str) -> float | None:
         month = _MONTHS.get(match[2])
         if month is None:
             return None
-        return _epoch((int(match[3]), month, int(match[1]), int(match[4]), int(match[5]), int(match[6])), match[7])
+        return _epoch(
+            (int(match[3]), month, int(match[1]), int(match[4]), int(match[5]), int(match[6])), match[7]
+        )
     match = _SYSLOG.match(text)
     if match is not None and match[1] in _MONTHS:
         year = int(match[7]) if match[7] else datetime.now().year
@@ -76,7 +79,8 @@ def fraction(digits: str | None) -> float:
 
 def _epoch(parts: tuple[int, ...], zone: str | None) -> float | None:
     try:
-        datetime(*parts[:5], min(parts[5], 59))  # type: ignore[arg-type,misc]
+        year, month, day, hour, minute, second = parts
+        datetime(year, month, day, hour, minute, min(second, 59))
         if zone is None:
             return _from_local(parts)
         seconds = float(calendar.timegm((*parts, 0, 0, 0)))
@@ -93,7 +97,7 @@ def _from_local(parts: tuple[int, ...]) -> float:
     hour = parts[:4]
     base = _local.get(hour)
     if base is None:
-        base = _time.mktime((*hour, 0, 0, 0, 0, -1))
+        base = _time.mktime((hour[0], hour[1], hour[2], hour[3], 0, 0, 0, 0, -1))
         if len(_local) > 4096:
             _local.clear()
         _local[hour] = base

@@ -1,0 +1,328 @@
+"""Conditions on records: the predicate, and the bytes a matching line must hold. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mplog.viewer import levels
+from mplog.viewer.fields import canonical, getter
+from mplog.viewer.lines import Record, text_of
+from mplog.viewer.needles import Needle, any_needle, field_needle, level_needle, regex_needle
+
+Predicate = Callable[[Record], bool]
+
+
+class Condition(Protocol):
+    """One condition: `predicate()` decides, `needle()` names bytes every matching canonical line holds, or None."""
+
+    def predicate(self) -> Predicate:
+        """Return the function that decides on a record."""
+        ...
+
+    def needle(self) -> Needle | None:
+        """Return what to look for in the bytes, or None when the bytes say nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class All:
+    """Every part holds."""
+
+    parts: Sequence[Condition]
+
+    def predicate(self) -> Predicate:
+        """Return the conjunction; cheap special cases for none, one and two parts."""
+        tests = [part.predicate() for part in self.parts]
+        if not tests:
+            return lambda _record: True
+        if len(tests) == 1:
+            return tests[0]
+        if len(tests) == 2:
+            one, two = tests
+            return lambda record: one(record) and two(record)
+        return lambda record: all(test(record) for test in tests)
+
+    def needles(self) -> list[Needle]:
+        """Return every needle of the parts: a matching line holds each."""
+        found: list[Needle] = []
+        for part in self.parts:
+            if isinstance(part, All):
+                found += part.needles()
+            else:
+                needle = part.needle()
+                if needle is not None:
+                    found.append(needle)
+        return found
+
+    def needle(self) -> Needle | None:
+        """Return the first needle; `needles` has them all."""
+        return next(iter(self.needles()), None)
+
+
+@dataclass(frozen=True)
+class Either:
+    """At least one part holds."""
+
+    parts: Sequence[Condition]
+
+    def predicate(self) -> Predicate:
+        """Return the disjunction."""
+        tests = [part.predicate() for part in self.parts]
+        if len(tests) == 1:
+            return tests[0]
+        return lambda record: any(test(record) for test in tests)
+
+    def needle(self) -> Needle | None:
+        """Return the union of the parts' needles; None as soon as one has none."""
+        return any_needle([part.needle() for part in self.parts])
+
+
+@dataclass(frozen=True)
+class Not:
+    """The part does not hold."""
+
+    part: Condition
+
+    def predicate(self) -> Predicate:
+        """Return the negation."""
+        test = self.part.predicate()
+        return lambda record: not test(record)
+
+    def needle(self) -> Needle | None:
+        """Return None: absence leaves no trace."""
+        return None
+
+
+@dataclass(frozen=True)
+class LevelRange:
+    """The level's number is between two numbers, both included."""
+
+    low: int
+    high: int
+
+    def predicate(self) -> Predicate:
+        """Return the comparison."""
+        low, high = self.low, self.high
+        if high >= 1 << 30:
+            return lambda record: record.levelno >= low
+        return lambda record: low <= record.levelno <= high
+
+    def needle(self) -> Needle | None:
+        """Return the known names in the range."""
+        return level_needle(self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Glob:
+    """A text field matches a shell pattern; `logger` without a wildcard also means its children."""
+
+    field: str
+    pattern: str
+
+    def predicate(self) -> Predicate:
+        """Return the match, remembered for each value: names are few."""
+        get = getter(self.field)
+        match = re.compile(fnmatch.translate(self.pattern)).match
+        children = self.pattern + "." if self.field == "logger" and not _has_magic(self.pattern) else None
+        seen: dict[str, bool] = {}
+
+        def test(record: Record) -> bool:
+            value = get(record) or ""
+            known = seen.get(value)
+            if known is None:
+                known = match(value) is not None or (children is not None and value.startswith(children))
+                if len(seen) < 4096:
+                    seen[value] = known
+            return known
+
+        return test
+
+    def needle(self) -> Needle | None:
+        """Return the literal beginning of the pattern."""
+        literal = re.split(r"[*?\[]", self.pattern, maxsplit=1)[0]
+        return field_needle(self.field, literal, whole=literal == self.pattern and self.field != "logger")
+
+
+def _has_magic(pattern: str) -> bool:
+    return any(char in pattern for char in "*?[")
+
+
+@dataclass(frozen=True)
+class Grep:
+    """A regular expression is found in the message or the exception (no field), or in one field."""
+
+    regex: re.Pattern[str]
+    field: str | None = None
+
+    def predicate(self) -> Predicate:
+        """Return the search."""
+        search = self.regex.search
+        if self.field is None:
+            return lambda record: (
+                search(record.msg) is not None
+                or (record.exc is not None and search(exception_text(record.exc)) is not None)
+            )
+        get = getter(self.field)
+        if canonical(self.field) == "exc":
+            return lambda record: record.exc is not None and search(exception_text(record.exc)) is not None
+        return lambda record: (value := get(record)) is not None and search(text_of(value)) is not None
+
+    def needle(self) -> Needle | None:
+        """Return the longest literal every match holds."""
+        return regex_needle(self.regex)
+
+
+def exception_text(exc: dict[str, Any], depth: int = 0) -> str:
+    """Return what can be searched of an exception: its text, else type and message along the chain."""
+    text = exc.get("text")
+    if isinstance(text, str):
+        return text
+    head = f"{text_of(exc.get('type'))}: {text_of(exc.get('message'))}"
+    inner = exc.get("cause") or exc.get("context")
+    if isinstance(inner, dict) and depth < 20:
+        return f"{exception_text(inner, depth + 1)}\n{head}"
+    return head
+
+
+@dataclass(frozen=True)
+class Exists:
+    """The record has the field, with a value."""
+
+    field: str
+
+    def predicate(self) -> Predicate:
+        """Return the test for a value."""
+        get = getter(self.field)
+        return lambda record: get(record) is not None
+
+    def needle(self) -> Needle | None:
+        """Return the field's key as it is written."""
+        return field_needle(self.field, None) if self.field == canonical(self.field) else None
+
+
+@dataclass(frozen=True)
+class Compare:
+    """A field compares with a value: numbers as numbers, text as text, levels by rank, times as times.
+
+    A record without the field satisfies only `!=`.
+    """
+
+    field: str
+    op: str
+    value: Any
+
+    def predicate(self) -> Predicate:
+        """Return the comparison."""
+        name = canonical(self.field)
+        if name in ("level", "levelno"):
+            return _compare_numbers(lambda record: record.levelno, self.op, self.value)
+        get = getter(self.field)
+        if name == "time" or (isinstance(self.value, float)):
+            return _compare_numbers(get, self.op, self.value)
+        return _compare_values(get, self.op, str(self.value))
+
+    def needle(self) -> Needle | None:
+        """Return the field with its value for `=`, or only the field's key where it must be present."""
+        name = canonical(self.field)
+        if name in ("level", "levelno"):
+            low, high = _bounds(self.op, self.value)
+            return None if low is None or high is None else level_needle(low, high)
+        if self.op == "!=" or name == "time" or name != self.field:
+            return None
+        if self.op == "=" and "." not in self.field:
+            return field_needle(name, str(self.value), whole=True, bare=_plain_number(str(self.value)))
+        return field_needle(name, None) if "." not in self.field else None
+
+
+def _plain_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _bounds(op: str, value: float) -> tuple[int | None, int | None]:
+    number, top = int(value), 1 << 30
+    return {
+        "=": (number, number), ">=": (number, top), ">": (number + 1, top),
+        "<=": (0, number), "<": (0, number - 1),
+    }.get(op, (None, None))  # fmt: skip
+
+
+def _compare_numbers(get: Callable[[Record], Any], op: str, value: float) -> Predicate:
+    def number(record: Record) -> float | None:
+        found = get(record)
+        if type(found) is int or type(found) is float:
+            return found
+        if isinstance(found, str):
+            try:
+                return float(found)
+            except ValueError:
+                return None
+        return None
+
+    if op == "=":
+        return lambda record: number(record) == value
+    if op == "!=":
+        return lambda record: number(record) != value
+    if op == "<":
+        return lambda record: (found := number(record)) is not None and found < value
+    if op == "<=":
+        return lambda record: (found := number(record)) is not None and found <= value
+    if op == ">":
+        return lambda record: (found := number(record)) is not None and found > value
+    return lambda record: (found := number(record)) is not None and found >= value
+
+
+def _compare_values(get: Callable[[Record], Any], op: str, value: str) -> Predicate:
+    as_number: float | None
+    try:
+        as_number = float(value)
+    except ValueError:
+        as_number = None
+
+    def same(found: Any) -> bool:
+        if isinstance(found, str):
+            return found == value
+        if as_number is not None and type(found) in (int, float):
+            return bool(found == as_number)
+        return found is not None and text_of(found) == value
+
+    if op == "=":
+        return lambda record: same(get(record))
+    if op == "!=":
+        return lambda record: not same(get(record))
+    if as_number is not None:
+        return _compare_numbers(get, op, as_number)
+    text: Callable[[Record], str | None] = lambda record: (  # noqa: E731
+        found if isinstance(found := get(record), str) or found is None else text_of(found)
+    )
+    if op == "<":
+        return lambda record: (found := text(record)) is not None and found < value
+    if op == "<=":
+        return lambda record: (found := text(record)) is not None and found <= value
+    if op == ">":
+        return lambda record: (found := text(record)) is not None and found > value
+    return lambda record: (found := text(record)) is not None and found >= value
+
+
+def level_number(text: str) -> int:
+    """Return the number of a level given by name, by first letter or by number.
+
+    Raises:
+        ViewerError: nobody knows the level; the nearest name is in the sentence.
+    """
+    from mplog.viewer.exceptions import ViewerError
+    from mplog.viewer.fields import nearest
+
+    word = text.strip()
+    if word.isascii() and word.isdigit() and len(word) < 9:
+        return int(word)
+    found = levels.SHORT.get(word.lower()) or levels.number(word)
+    if found or word.upper() == "NOTSET":
+        return found
+    usual = ("debug", "info", "warning", "error", "critical", "notice", "trace", "fatal", "success")
+    raise ViewerError(
+        f"unknown level {text!r}{nearest(word, usual) or '; levels are ' + ', '.join(usual[:5])}"
+    )
