@@ -15,15 +15,17 @@ __all__ = ["build_handler", "check_handlers"]
 
 _FORMATTER_KEYS = ("()", "class", "format", "datefmt", "style")
 _REMEDY = (
-    "use a dictConfig dict with 'class' or '()', a 'package.module:factory' string, or a `logging.Handler` object with "
-    "`listener='thread'`."
+    "use a dictConfig dict with 'class' or '()', a 'package.module:factory' string, or a `logging.Handler` "
+    "object "
+    "with `listener='thread'`."
 )
 
 
 def check_handlers(value: object, name: str = "handlers") -> tuple[Any, ...]:
     """Return handlers as dotted names, JSON-able dicts and live objects, in the order given.
 
-    Runs in the parent. A class or function that other processes can import becomes its dotted name. Imports nothing.
+    Runs in the parent; imports nothing. A class or function that other processes can import becomes its
+    dotted name.
 
     Raises:
         ConfigError: an entry is no handler, or could not travel to another process.
@@ -69,11 +71,15 @@ def _checked_dict(spec: Mapping[Any, object], name: str) -> dict[str, object]:
     if "formatter" in checked:
         checked["formatter"] = _checked_formatter(checked["formatter"], f"{name}['formatter']")
     if "filters" in checked and not isinstance(checked["filters"], list):
-        raise ConfigError(f"`{name}` holds filters={checked['filters']!r}; use a list of logger names or '()' dicts.")
+        raise ConfigError(
+            f"`{name}['filters']` is {checked['filters']!r}; use a list of logger names or '()' dicts."
+        )
     try:
         json.dumps(checked, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"`{name}` holds {dict(spec)!r}, which cannot be written as JSON ({error}); {_REMEDY}") from error
+        raise ConfigError(
+            f"`{name}` holds {dict(spec)!r}, which JSON cannot hold ({error}); {_REMEDY}"
+        ) from error
     return checked
 
 
@@ -81,13 +87,14 @@ def _checked_formatter(value: object, name: str) -> object:
     if isinstance(value, str):
         return check_format(value, None, "%", name)
     if not isinstance(value, Mapping):
-        raise ConfigError(f"`{name}` is {value!r}; use 'text', 'json', a logging format string, or a dict with 'format'.")
-    if "()" not in value and "class" not in value:
+        raise ConfigError(
+            f"`{name}` is {value!r}; use 'text', 'json', a format string, or a dict with 'format'."
+        )
+    if "()" not in value:
         for key in value:
             if key not in _FORMATTER_KEYS:
-                raise ConfigError(
-                    f"`{name}` holds the key {key!r}; use {', '.join(_FORMATTER_KEYS)}.{nearest(str(key), _FORMATTER_KEYS)}"
-                )
+                hint = nearest(str(key), _FORMATTER_KEYS)
+                raise ConfigError(f"`{name}` holds the key {key!r}; use {', '.join(_FORMATTER_KEYS)}.{hint}")
     checked = dict(value)
     style = check_style(checked.get("style", "%"), f"{name}['style']")
     if "format" in checked:
@@ -98,14 +105,16 @@ def _checked_formatter(value: object, name: str) -> object:
     return checked
 
 
-def build_handler(spec: Any, formatters: Mapping[str, Callable[[], logging.Formatter]] | None = None) -> logging.Handler:
+def build_handler(
+    spec: Any, formatters: Mapping[str, Callable[[], logging.Formatter]] | None = None
+) -> logging.Handler:
     """Return the handler that a checked entry of `Config.handlers` describes; an object is returned as it is.
 
     Runs in the listener. Imports what the entry names and calls it.
 
     Args:
         spec: one entry of `Config.handlers`.
-        formatters: what `"formatter": "text"` and `"json"` stand for; without it the handler keeps its own formatter.
+        formatters: what `"formatter": "text"` and `"json"` stand for; without it the handler keeps its own.
 
     Raises:
         ConfigError: the name cannot be imported, the call fails, or what it returns is no handler.
@@ -113,16 +122,19 @@ def build_handler(spec: Any, formatters: Mapping[str, Callable[[], logging.Forma
     """
     if isinstance(spec, logging.Handler):
         return spec
-    options = {"()": spec} if isinstance(spec, str) else dict(spec)
+    options: dict[str, Any] = {"()": spec} if isinstance(spec, str) else dict(spec)
     target = options.pop("()", None) or options.pop("class")
     level, formatter = options.pop("level", None), options.pop("formatter", None)
     filters, attributes = options.pop("filters", ()), options.pop(".", {})
     try:
         handler = _resolve(target)(**{key: _external(value) for key, value in options.items()})
     except Exception as error:  # the factory is the user's: whatever it raises, the name is what helps
-        raise ConfigError(f"`handlers` names {target!r}, which failed ({type(error).__name__}: {error}); correct it.") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"`handlers` names {target!r}, which failed ({reason}); correct it.") from error
     if not isinstance(handler, logging.Handler):
-        raise ConfigError(f"`handlers` names {target!r}, which returned {handler!r} and no `logging.Handler`; correct it.")
+        raise ConfigError(
+            f"`handlers` names {target!r}, which returned {handler!r}; let it return a handler."
+        )
     if level is not None:
         handler.setLevel(level)
     if formatter is not None:
@@ -136,7 +148,9 @@ def build_handler(spec: Any, formatters: Mapping[str, Callable[[], logging.Forma
     return handler
 
 
-def _build_formatter(spec: Any, named: Mapping[str, Callable[[], logging.Formatter]]) -> logging.Formatter | None:
+def _build_formatter(
+    spec: Any, named: Mapping[str, Callable[[], logging.Formatter]]
+) -> logging.Formatter | None:
     if isinstance(spec, str):
         if spec in ("text", "json"):
             return named[spec]() if spec in named else None

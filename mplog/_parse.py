@@ -1,4 +1,4 @@
-"""Turn what people write for levels, sizes, intervals and switches into values. Runs in every process; no I/O.
+"""Turn what people write for levels, sizes, intervals and switches into values. No I/O; runs in the parent.
 
 Each function takes the value and the name under which the user gave it, and raises `ConfigError` with both.
 """
@@ -44,7 +44,7 @@ _FALSE = frozenset({"0", "false", "no", "off", ""})
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean X?` for the known word nearest to `word`, or an empty string when none is near."""
+    """Return ` Did you mean 'x'?` for the known word nearest to `word`, or an empty string."""
     import difflib
 
     folded = {name.casefold(): name for name in known}
@@ -71,7 +71,9 @@ def parse_level(value: object, name: str = "level") -> int:
             )
         value = int(word)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError(f"`{name}` is {value!r}, which is no level; use a name such as 'INFO' or a number such as 20.")
+        raise ConfigError(
+            f"`{name}` is {value!r}, which is no level; use a name or number such as 'INFO' or 20."
+        )
     if not 0 <= value <= _LEVEL_MAX:
         raise ConfigError(f"`{name}` is {value!r}; use a level between 0 and {_LEVEL_MAX}.")
     return int(value)
@@ -92,7 +94,9 @@ def parse_levels(value: object, name: str = "level") -> dict[str, int]:
         logger, equals, level = part.rpartition("=")
         if equals and not logger.strip():
             raise ConfigError(
-                f"`{name}` is {value!r}: {part.strip()!r} names no logger; write 'app.db=debug', or 'debug' for the root."
+                f"`{name}` is {value!r}: {part.strip()!r} names no logger; write 'app.db=debug', or 'debug' "
+                "for the "
+                "root logger."
             )
         pairs.append((logger.strip(), level))
     return _merged_levels(pairs, value, name)
@@ -102,10 +106,14 @@ def _merged_levels(pairs: Iterable[tuple[object, object]], value: object, name: 
     levels: dict[str, int] = {}
     for logger, level in pairs:
         if not isinstance(logger, str):
-            raise ConfigError(f"`{name}` is {value!r}: {logger!r} is no logger name; use a string, '' for the root logger.")
+            raise ConfigError(
+                f"`{name}` is {value!r}: {logger!r} is no logger name; use a string ('' is the root)."
+            )
         key = "" if logger in ("root", "*") else logger
         if key in levels:
-            raise ConfigError(f"`{name}` is {value!r}, which gives logger {logger or 'root'!r} two levels; keep one of them.")
+            raise ConfigError(
+                f"`{name}` is {value!r}, which names logger {logger or 'root'!r} twice; keep one."
+            )
         levels[key] = parse_level(level, f"{name}[{logger!r}]" if logger else name)
     if not levels:
         raise ConfigError(f"`{name}` is {value!r}, which holds no level; use a level such as 'INFO'.")
@@ -113,7 +121,7 @@ def _merged_levels(pairs: Iterable[tuple[object, object]], value: object, name: 
 
 
 def parse_size(value: object, name: str = "max_bytes") -> int:
-    """Return a number of bytes from a number or from a text such as `"10MB"` (10 million) or `"10 MiB"` (2**20 each).
+    """Return bytes from a number or a text such as `"10MB"` (10 million) or `"10 MiB"` (2**20 each).
 
     A bare K, M, G or T counts in 1000s like KB; Ki, Mi, Gi, Ti in 1024s. Raises `ConfigError`, also below 0.
     """
@@ -136,7 +144,7 @@ def parse_size(value: object, name: str = "max_bytes") -> int:
 
 
 def parse_interval(value: object, name: str = "interval") -> float:
-    """Return seconds from a number or from a text such as `"500ms"`, `"90s"`, `"15 min"`, `"1h"`, `"1h30m"`, `"1d"`.
+    """Return seconds from a number or from a text such as `"500ms"`, `"90s"`, `"15 min"`, `"1h30m"`, `"1d"`.
 
     Raises `ConfigError` for anything else, for NaN and infinity and below 0.
     """
@@ -169,7 +177,7 @@ def _interval_text(text: str) -> float:
 
 
 def parse_rotation(value: object, name: str = "rotate_every") -> float | str:
-    """Return when to rotate: seconds (0 = never), or `"hourly"` or `"midnight"` for the local clock's full hour or day.
+    """Return when to rotate: seconds (0 = never), or `"hourly"` or `"midnight"` by the local clock.
 
     Raises `ConfigError` for what is neither, and for less than one second.
     """
@@ -183,7 +191,9 @@ def parse_rotation(value: object, name: str = "rotate_every") -> float | str:
         hint = nearest(value.strip(), _ROTATIONS) if isinstance(value, str) else ""
         raise ConfigError(f"{error} Or use 'hourly', 'daily' or 'midnight'.{hint}") from None
     if 0 < seconds < 1:
-        raise ConfigError(f"`{name}` is {value!r}, which is shorter than a second; use at least 1, or 0 for never.")
+        raise ConfigError(
+            f"`{name}` is {value!r}, which is shorter than a second; use at least 1, or 0 for never."
+        )
     return seconds
 
 
@@ -202,7 +212,7 @@ def parse_bool(value: object, name: str) -> bool:
 
 
 def parse_choice(value: object, name: str, choices: tuple[str, ...]) -> str:
-    """Return the one of `choices` that `value` names, in whatever case. Raises `ConfigError` with the nearest."""
+    """Return the one of `choices` that `value` names, in any case. Raises `ConfigError` with the nearest."""
     word = value.strip().lower() if isinstance(value, str) else ""
     if word in choices:
         return word
@@ -220,7 +230,7 @@ def parse_count(value: object, name: str, most: int = 1_000_000) -> int:
 
 
 def parse_names(value: object, name: str) -> tuple[str, ...]:
-    """Return the names in a list of strings or in one string with commas, each once and in order; none is `()`.
+    """Return the names in a list of strings or in one string with commas, each once and in order.
 
     Raises `ConfigError` for anything that is no string, and for a string that is blank.
     """
@@ -229,7 +239,9 @@ def parse_names(value: object, name: str) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",")] if value.strip() else []
     if not isinstance(value, Iterable) or isinstance(value, (bytes, Mapping)):
-        raise ConfigError(f"`{name}` is {value!r}; use a list of names, or one string with commas between them.")
+        raise ConfigError(
+            f"`{name}` is {value!r}; use a list of names, or one string with commas between them."
+        )
     names: dict[str, None] = {}
     for part in value:
         if not isinstance(part, str) or not part.strip():

@@ -15,8 +15,8 @@ class ConfigError(MplogError, ValueError):
 
 
 class SessionError(MplogError, RuntimeError):
-    """Say that a session cannot be set up, joined or used as asked: it is closed, or another one is in the way."""
+    """Say that a session cannot be set up, joined or used: it is closed, or another is in the way."""
 
 
 class SpoolError(MplogError, OSError):
-    """Say that no spool directory can be made, or that one cannot be trusted: owner, mode or kind is wrong."""
+    """Say that no spool can be made, or that one cannot be trusted: its owner, mode or kind is wrong."""
