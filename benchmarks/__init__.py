@@ -1,1 +1,1 @@
-"""mplog measured beside its rivals. `python -m benchmarks.run` runs everything; each module also runs alone."""
+"""mplog measured beside its rivals. `python -m benchmarks.run` runs everything; each module runs alone."""

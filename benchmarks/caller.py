@@ -1,4 +1,4 @@
-"""What a logging call costs its caller, as ratios to the standard library's call to a handler that does nothing.
+"""What a logging call costs its caller, beside the standard library's call to a handler that does nothing.
 
 `measure` runs in a fresh process, one variant each: loggers and handlers of one must not be seen by another.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import logging
 import statistics
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import LOGGER
-from benchmarks.measure import Result, median, report, run_fresh
+from benchmarks.measure import Result, report
 
 Loop = Callable[[Any, int, str], None]
 
@@ -42,7 +43,7 @@ def _keywords(log: Any, calls: int, s: str) -> None:
         log.info("request done", i=i, s=s)
 
 
-# The loop, whether mplog is set up, and the handler on the root logger; "no-op" is what the others are divided by.
+# The loop, whether mplog is set up, and the handler on the root logger.
 VARIANTS: dict[str, tuple[Loop, bool, type[logging.Handler] | None]] = {
     "no-op": (_info, False, NoOp),
     "NullHandler": (_info, False, logging.NullHandler),
@@ -66,7 +67,7 @@ def measure(variant: str = "no-op", *, blocks: int = 40, calls: int = 1_000) -> 
         root.setLevel(logging.INFO)
         root.addHandler(handler() if handler else NoOp())
         return time_all(log)
-    import mplog
+    mplog: Any = importlib.import_module("mplog")
 
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "app.jsonl"
@@ -86,27 +87,6 @@ def _time(loop: Loop, log: Any, *, blocks: int, calls: int) -> Result:
         time.sleep(0.002)  # the listener keeps up, so no block is measured against a full journal
     logged = 0 if loop is _debug else (blocks + 1) * calls
     return {"ns": statistics.median(nanoseconds), "ns_best": min(nanoseconds), "logged": logged}
-
-
-def compare(python: str, *, rounds: int) -> Result:
-    """Run all variants in turn, `rounds` times, under the interpreter `python`; return medians and ratios.
-
-    Runs in the conductor.
-    """
-    turns = [{name: run_fresh("caller", {"variant": name}, python=python) for name in VARIANTS} for _ in range(rounds)]
-
-    def ratio(variant: str, base: str) -> float | None:
-        pairs = [(turn[variant].get("ns"), turn[base].get("ns")) for turn in turns]
-        return median(mine / theirs for mine, theirs in pairs if mine and theirs)
-
-    return {
-        "ns": {name: median(turn[name].get("ns") for turn in turns) for name in VARIANTS},
-        "lost": max((turn[name].get("lost", 0) for turn in turns for name in VARIANTS), default=0),
-        "stdlib": ratio("stdlib logger", "no-op"),
-        "get_logger": ratio("get_logger", "no-op"),
-        "disabled": ratio("disabled, mplog set up", "disabled"),
-        "turns": turns,
-    }
 
 
 if __name__ == "__main__":

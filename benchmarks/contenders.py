@@ -1,7 +1,8 @@
+# ruff: noqa: D102 -- the steps are described once, in Contender
 """The contenders: one log file, the same fields, and three steps each.
 
-`start` runs in the parent and returns the handle, `attach` in every worker, `close` in the parent. Fields: time,
-level, message, logger, process name, pid. mplog's JSON has thread, file, line, function and seq on top.
+`start` runs in the parent and returns the handle, `attach` in every worker, `close` in the parent. Fields:
+time, level, message, logger, process name, pid. mplog's JSON has thread, file, line, function and seq on top.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmarks.measure import wait_for
+from benchmarks.measure import report, wait_for
 
 Log = Callable[[int, str], object]
 
@@ -41,7 +42,9 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         created = datetime.fromtimestamp(record.created, UTC)
         process = record.processName or ""
-        return as_json(created, record.levelname, record.getMessage(), record.name, process, record.process or 0)
+        return as_json(
+            created, record.levelname, record.getMessage(), record.name, process, record.process or 0
+        )
 
 
 class Contender:
@@ -49,7 +52,7 @@ class Contender:
 
     Args:
         path: the log file.
-        format: "json" or "text".
+        file_format: "json" or "text".
         context: the multiprocessing context that starts the workers.
     """
 
@@ -58,9 +61,9 @@ class Contender:
     start_methods: ClassVar[tuple[str, ...]] = START_METHODS
     pattern: ClassVar[bytes] = rb"request (\d+) done by w(\d+)"
 
-    def __init__(self, path: Path, format: str, context: BaseContext) -> None:
+    def __init__(self, path: Path, file_format: str, context: BaseContext) -> None:
         self.path = path
-        self.format = format
+        self.file_format = file_format
         self.context = context
 
     def start(self) -> Any:
@@ -84,7 +87,7 @@ class Contender:
 
 
 class Stdlib(Contender):
-    """Common to all who hand over LogRecords of the standard library; the recipe itself: queue and QueueListener."""
+    """The Cookbook's recipe, queue and QueueListener; also what its variants below have in common."""
 
     name = "stdlib recipe"
 
@@ -96,9 +99,11 @@ class Stdlib(Contender):
 
     def formatter(self) -> logging.Formatter:
         """Return the formatter of the log file."""
-        if self.format == "json":
+        if self.file_format == "json":
             return JsonFormatter()
-        return logging.Formatter("%(asctime)s %(levelname)-8s %(processName)s[%(process)d] %(name)s: %(message)s")
+        return logging.Formatter(
+            "%(asctime)s %(levelname)-8s %(processName)s[%(process)d] %(name)s: %(message)s"
+        )
 
     def start(self) -> Any:
         queue = self.context.Queue()
@@ -144,7 +149,7 @@ class _PatientListener(logging.handlers.QueueListener):
     """faster-fifo's `get` gives up after ten seconds by default, which would end the listener's thread."""
 
     def dequeue(self, block: bool) -> Any:
-        return self.queue.get(block, timeout=_FOR_EVER)  # type: ignore[attr-defined]
+        return self.queue.get(block, timeout=_FOR_EVER)  # type: ignore[call-arg]
 
 
 class _PatientHandler(logging.handlers.QueueHandler):
@@ -214,8 +219,8 @@ class Loguru(Contender):
         self.logger = importlib.import_module("loguru").logger
         self.logger.remove()
         text = "{time:YYYY-MM-DD HH:mm:ss.SSS} {level:<8} {process.name}[{process.id}] {name}: {message}"
-        format = _loguru_json if self.format == "json" else text
-        self.logger.add(self.path, format=format, level="INFO", enqueue=True, context=self.context)
+        line = _loguru_json if self.file_format == "json" else text
+        self.logger.add(self.path, format=line, level="INFO", enqueue=True, context=self.context)
         return self.logger
 
     @staticmethod
@@ -247,7 +252,7 @@ class Logbook(Contender):
             "{record.process_name}[{record.process}] {record.channel}: {record.message}"
         )
         handler = logbook.FileHandler(str(self.path), level="INFO", format_string=text)
-        if self.format == "json":
+        if self.file_format == "json":
             handler.formatter = _logbook_json
         self.queue = self.context.Queue()
         subscriber = importlib.import_module("logbook.queues").MultiProcessingSubscriber(self.queue)
@@ -256,11 +261,13 @@ class Logbook(Contender):
 
     @staticmethod
     def attach(handle: Any) -> Log:
-        importlib.import_module("logbook.queues").MultiProcessingHandler(handle, level="INFO").push_application()
+        importlib.import_module("logbook.queues").MultiProcessingHandler(
+            handle, level="INFO"
+        ).push_application()
         return partial(importlib.import_module("logbook").Logger(LOGGER).info, BRACE_TEMPLATE)
 
     def drain(self) -> None:
-        # `stop` leaves what is still queued. Not qsize(): it goes on counting what a killed worker took along.
+        # `stop` leaves what is still queued. Not qsize(): it counts what a killed worker took along.
         wait_for(self.queue.empty, timeout=60)
 
     def close(self) -> None:
@@ -269,7 +276,12 @@ class Logbook(Contender):
 
 def _logbook_json(record: Any, handler: Any) -> str:
     return as_json(
-        record.time, record.level_name, record.message, record.channel, record.process_name or "", record.process or 0
+        record.time,
+        record.level_name,
+        record.message,
+        record.channel,
+        record.process_name or "",
+        record.process or 0,
     )
 
 
@@ -282,7 +294,9 @@ class Mplog(Contender):
 
     def start(self) -> Any:
         mplog = importlib.import_module("mplog")
-        self.session = mplog.setup(self.path, level="INFO", console=False, format=self.format, **self.options)
+        self.session = mplog.setup(
+            self.path, level="INFO", console=False, format=self.file_format, **self.options
+        )
         return self.session.attach
 
     @staticmethod
@@ -356,9 +370,9 @@ ALL: dict[str, type[Contender]] = {
 }
 
 
-def create(name: str, path: Path, format: str, context: BaseContext) -> Contender:
+def create(name: str, path: Path, file_format: str, context: BaseContext) -> Contender:
     """Return the contender called `name`."""
-    return ALL[name](path, format, context)
+    return ALL[name](path, file_format, context)
 
 
 def versions() -> dict[str, str | None]:
@@ -371,3 +385,7 @@ def _version(distribution: str) -> str | None:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+if __name__ == "__main__":
+    report(versions)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import tempfile
@@ -28,8 +29,7 @@ def measure(*, processes: int = 200, seconds: float = 5.0) -> Result:
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryDirectory(dir=_memory()) as spool:
         path = Path(directory) / "app.jsonl"
-        import mplog
-
+        mplog: Any = importlib.import_module("mplog")
         session = mplog.setup(path, console=False, spool=spool)
         done = context.Event()
         workers = [context.Process(target=_idle, args=(session.attach, done, n)) for n in range(processes)]

@@ -1,7 +1,7 @@
 """Four workers log, then die without saying goodbye: how many acknowledged records are in the file?
 
-`measure` runs in a fresh process under the conductor's watchdog; `count` runs in the conductor, because a hang must
-not keep the records from being counted.
+`measure` runs in a fresh process under the conductor's watchdog; `count` runs in the conductor, for a hang
+must not keep the records from being counted.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def count(contender: str, *, death: str, records: int = 2_000, python: str = sys
         python: the interpreter.
 
     Returns:
-        `status` ("hangs" if the parent could not close its log within 15 seconds), `acknowledged`, `found`, `lost`
-        and `duplicated`.
+        `status` ("hangs" if the parent could not close its log within 15 seconds), `acknowledged`, `found`,
+        `lost` and `duplicated`.
     """
     with tempfile.TemporaryDirectory() as directory:
         log, acknowledged = Path(directory) / "app.log", Path(directory) / "acknowledged"
@@ -78,7 +78,10 @@ def measure(contender: str, death: str, records: int, directory: str) -> Result:
     began = time.perf_counter()
     listening.drain()
     listening.close()
-    return {"closed_after": time.perf_counter() - began, "exit_codes": [worker.exitcode for worker in workers]}
+    return {
+        "closed_after": time.perf_counter() - began,
+        "exit_codes": [worker.exitcode for worker in workers],
+    }
 
 
 def _log_and_die(

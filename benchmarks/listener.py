@@ -1,7 +1,7 @@
 """How fast the listener empties full journals, on one core. `measure` runs in a fresh process.
 
-The listener is stopped (SIGSTOP) while workers fill their journals, then pinned to one core and continued. The rate
-is records in the file by the seconds until `flush` returned; also by the listener's own CPU seconds.
+The listener is stopped (SIGSTOP) while workers fill their journals, then pinned to one core and continued.
+The rate is records in the file by the seconds until `flush` returned, and by the listener's own CPU seconds.
 """
 
 from __future__ import annotations
@@ -32,20 +32,22 @@ def measure(variant: str = "JSON file", *, workers: int = 4, records: int = 50_0
         workers: number of journals.
         records: records in each; 50,000 take 12 MB, well below the quota at which a worker would wait.
     """
-    contender, format = VARIANTS[variant]
+    contender, file_format = VARIANTS[variant]
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "app.log"
-        listening = contenders.create(contender, path, format, context)
+        listening = contenders.create(contender, path, file_format, context)
         handle = listening.start()
-        logging = [context.Process(target=_fill, args=(type(listening), handle, n, records)) for n in range(workers)]
+        fillers = [
+            context.Process(target=_fill, args=(type(listening), handle, n, records)) for n in range(workers)
+        ]
         (listener,) = listening.pids()
         pattern = listening.pattern
         _warm_up(listening, handle)
         os.kill(listener, signal.SIGSTOP)
-        for worker in logging:
+        for worker in fillers:
             worker.start()
-        for worker in logging:
+        for worker in fillers:
             worker.join()
         before = found_records(path, pattern).total()
         os.sched_setaffinity(listener, {min(os.sched_getaffinity(0))})

@@ -1,7 +1,8 @@
-"""Fresh processes with a watchdog, CPU clocks and percentiles. Runs in the conductor and in the measured processes."""
+"""Fresh processes with a watchdog, CPU clocks, percentiles. Runs in conductor and measured processes."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import math
@@ -27,7 +28,9 @@ _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _ORPHAN_GRACE = 3.0
 
 
-def run_fresh(module: str, plan: dict[str, Any], *, python: str = sys.executable, timeout: float = 120.0) -> Result:
+def run_fresh(
+    module: str, plan: dict[str, Any], *, python: str = sys.executable, timeout: float = 120.0
+) -> Result:
     """Run `python -m benchmarks.<module> PLAN` in a fresh process and return what it reports.
 
     Runs in the conductor. A run that does not end within `timeout` seconds is a result too: the process and
@@ -48,10 +51,20 @@ def run_fresh(module: str, plan: dict[str, Any], *, python: str = sys.executable
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MPLOG_")}
     environment |= {"PYTHONPATH": str(ROOT)}
     command = [python, "-m", f"benchmarks.{module}", json.dumps(plan)]
-    with tempfile.TemporaryDirectory() as cwd, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with (
+        tempfile.TemporaryDirectory() as cwd,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
         # Files, not pipes: an orphan that keeps a pipe open would hold up the reading end for ever.
         process = subprocess.Popen(
-            command, cwd=cwd, env=environment, stdout=out, stderr=err, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            cwd=cwd,
+            env=environment,
+            stdout=out,
+            stderr=err,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             process.wait(timeout)
@@ -65,7 +78,10 @@ def run_fresh(module: str, plan: dict[str, Any], *, python: str = sys.executable
             left_behind = _end_orphans(before, grace=_ORPHAN_GRACE if not hung else 0.0)
         out.seek(0)
         err.seek(0)
-        lines, complaint = out.read().decode(errors="replace").splitlines(), err.read().decode(errors="replace")
+        lines, complaint = (
+            out.read().decode(errors="replace").splitlines(),
+            err.read().decode(errors="replace"),
+        )
     if hung:
         return {"status": "hangs", "left_behind": left_behind, "error": complaint[-2000:]}
     if process.returncode != 0 or not lines:
@@ -112,7 +128,7 @@ def cpu_of_children() -> float:
 
 
 class ForeignCpu:
-    """CPU of processes which are started for us but end by themselves, such as a listener: whole life less the start.
+    """CPU of processes that are started for us but end by themselves, such as a listener.
 
     Runs in the measured process, which becomes the subreaper: a listener that is nobody's child is then
     waited for here, and its last CPU second is counted too.
@@ -164,15 +180,17 @@ def _become_subreaper() -> None:
 
 
 def _children() -> list[int]:
-    return [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    return [
+        int(pid)
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text().split()
+    ]
 
 
 def _ended(pid: int) -> bool:
     """Reap `pid` if it is ours and a corpse; tell whether it is gone."""
-    try:
+    with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass
     return not Path(f"/proc/{pid}").exists()
 
 

@@ -1,7 +1,7 @@
-"""N workers x M records into one file: records/s, CPU a record, lost and duplicated. `measure` runs in a fresh process.
+"""N workers x M records into one file: records/s, CPU a record, lost and duplicated.
 
-The clock runs from the moment all workers, attached and warm, start to log, until `close` has returned. Only
-records found in the file after that count.
+`measure` runs in a fresh process. The clock runs from the moment all workers, attached and warm, start to log,
+until `close` has returned. Only records found in the file after that count.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def measure(
     workers: int = 4,
     records: int = 5_000,
     method: str = "fork",
-    format: str = "json",
+    file_format: str = "json",
     pace: float | None = None,
     timed: bool = False,
     busy: bool = False,
@@ -66,22 +66,24 @@ def measure(
         workers: number of processes.
         records: records a worker.
         method: start method of multiprocessing.
-        format: "json" or "text".
+        file_format: "json" or "text".
         pace: records a second of each worker; None is a burst.
         timed: time every call; p50, p99, p99.9 and max in microseconds are then in the result.
         busy: a thread computes without pause in each worker.
     """
     # Also the default: multiprocessing-logging and Logbook look at it, whatever context is used.
     multiprocessing.set_start_method(method)
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "app.log"
-        listening = contenders.create(contender, path, format, context)
+        listening = contenders.create(contender, path, file_format, context)
         handle = listening.start()
         board = Board(context, workers, records if timed else 0)
         kind = type(listening)
         plan = {"records": records, "pace": pace, "busy": busy}
-        processes = [context.Process(target=_work, args=(kind, handle, board, n, plan)) for n in range(workers)]
+        processes = [
+            context.Process(target=_work, args=(kind, handle, board, n, plan)) for n in range(workers)
+        ]
         seconds, parent, foreign = _run(listening, processes, board)
         found = found_records(path, kind.pattern)
     return {
@@ -92,7 +94,7 @@ def measure(
 
 
 def _run(listening: contenders.Contender, processes: list[Any], board: Board) -> tuple[float, float, float]:
-    """Run the workers; return the seconds, and the CPU seconds of the parent and of the contender's processes."""
+    """Run the workers; return the seconds and the CPU seconds of parent and of the contender's processes."""
     for process in processes:
         process.start()
     board.ready.wait()
@@ -110,7 +112,9 @@ def _run(listening: contenders.Contender, processes: list[Any], board: Board) ->
     return seconds, parent, foreign.after_close()
 
 
-def _work(kind: type[contenders.Contender], handle: Any, board: Board, worker: int, plan: dict[str, Any]) -> None:
+def _work(
+    kind: type[contenders.Contender], handle: Any, board: Board, worker: int, plan: dict[str, Any]
+) -> None:
     """Log from one worker: a record numbered 0 to warm up, then 1, 2, 3 ..."""
     log, name = kind.attach(handle), f"w{worker}"
     Finalize(None, lambda: board.write(worker, "cpu_at_end", time.process_time()), exitpriority=_LAST)
@@ -122,7 +126,9 @@ def _work(kind: type[contenders.Contender], handle: Any, board: Board, worker: i
     board.write(worker, "cpu_at_start", time.process_time())
     interval = 1 / plan["pace"] if plan["pace"] else 0.0
     if board.timed:
-        board.calls[worker * board.timed : (worker + 1) * board.timed] = _timed(log, name, plan["records"], interval)
+        board.calls[worker * board.timed : (worker + 1) * board.timed] = _timed(
+            log, name, plan["records"], interval
+        )
     else:
         _untimed(log, name, plan["records"], interval)
     board.write(worker, "returned", plan["records"])
@@ -173,7 +179,7 @@ def _ledger(found: Counter[tuple[int, int]], board: Board, workers: int) -> Resu
 
 
 def _cost(found: Counter[tuple[int, int]], seconds: float, others: float, board: Board) -> Result:
-    """Return records/s and, in microseconds, the CPU a record of all processes; warm-up records do not count."""
+    """Return records/s and the CPU microseconds a record of all processes; the warm-up does not count."""
     counted = sum(number > 0 for _, number in found)
     workers = sum(board.column("cpu_at_end")) - sum(board.column("cpu_at_start"))
     return {
@@ -186,7 +192,7 @@ def _cost(found: Counter[tuple[int, int]], seconds: float, others: float, board:
 
 
 if __name__ == "__main__":
-    # Under spawn this file is imported again as __mp_main__; the workers' functions must come from its real name.
+    # Under spawn this file is __mp_main__ in the worker; its functions must come from their real module.
     from benchmarks import throughput
 
     report(throughput.measure)
