@@ -126,14 +126,19 @@ def to_log_record(fields: dict[str, Any]) -> logging.LogRecord:
 
     Runs in the listener. The message is final (``args`` is None), an exception arrives as ``exc_text``,
     own fields are attributes; those that would hide an attribute of the record get a trailing ``_``.
+
+    Args:
+        fields: What `decode` returned; left as it is.
+
     """
     level, file, line = fields["level"], fields["file"], fields["line"]
     number = level_number(level, fields)
-    record = logging.LogRecord(fields["logger"], number, file, line, fields["msg"], None, None, fields["func"])
+    record = logging.LogRecord(fields["logger"], number, file, line, fields["msg"], None, None)
     created = epoch(fields["time"])
     state = record.__dict__
     state.update(
         levelname=level,
+        funcName=fields["func"],
         created=created,
         msecs=float(round(created * 1e6) // 1000 % 1000),
         relativeCreated=(created - _started) * 1000,

@@ -18,7 +18,7 @@ _REMOTE = {("multiprocessing.pool", "RemoteTraceback"), ("concurrent.futures.pro
 _REMOTE_FRAME = re.compile(r'  File "(.*)", line (\d+)(?:, in (.*))?')
 
 
-def encode_exception(value: object, *, locals: bool = False) -> str:
+def encode_exception(value: object, *, locals: bool = False) -> str:  # noqa: A002 - traceback calls it so
     """Return ``,"exc":{...}`` for an exception or a ``sys.exc_info()`` tuple, or ``""`` if there is none.
 
     Runs in the calling process. Frames, chain and text are bounded, so the cost is too; whatever the
@@ -35,7 +35,7 @@ def encode_exception(value: object, *, locals: bool = False) -> str:
         return ',"exc":{"type":"Exception","module":"builtins","message":"<unprintable>","frames":[]}'
 
 
-def exception_data(value: object, *, locals: bool = False) -> dict[str, Any] | None:
+def exception_data(value: object, *, locals: bool = False) -> dict[str, Any] | None:  # noqa: A002
     """Return the same as a dict, or None if there is no exception."""
     error = _exception_of(value)
     if error is None:
@@ -81,8 +81,8 @@ def dump(data: Any) -> str:
 class _Walk:
     """One walk over an exception, its chain and its groups, each exception once and few overall."""
 
-    def __init__(self, locals: bool) -> None:
-        self.locals = locals
+    def __init__(self, show_locals: bool) -> None:
+        self.locals = show_locals
         self.seen: set[int] = set()
 
     def link(self, error: BaseException, trace: TracebackType | None) -> dict[str, Any]:
@@ -140,8 +140,9 @@ class _Walk:
     def frame(self, frame: FrameType, line: int | None) -> dict[str, Any]:
         """Return file, line, function and source line of one frame."""
         code = frame.f_code
-        source = _source(code.co_filename, line or 0, frame)
-        data: dict[str, Any] = {"file": code.co_filename, "line": line or 0, "func": code.co_name, "source": source}
+        file, line = code.co_filename, line or 0
+        source = _source(file, line, frame)
+        data: dict[str, Any] = {"file": file, "line": line, "func": code.co_name, "source": source}
         if self.locals:
             try:
                 data["locals"] = {k: cut(safe_repr(v), 256) for k, v in list(frame.f_locals.items())[:64]}

@@ -50,8 +50,8 @@ _STANDARD = frozenset(_EMPTY) | {"message", "asctime", "taskName"}
 _KNOWN_LEVELS = frozenset(("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 _OF_STRUCTLOG = frozenset(("_logger", "_name", "_record", "_from_structlog"))
 _LAST_RESORT = (
-    b'%016x {"time":"%b.000000Z","level":"ERROR","msg":%b,"logger":"","process":"","pid":%d,"thread":"","file":"",'
-    b'"line":0,"func":"","seq":'
+    b'%016x {"time":"%b.000000Z","level":"ERROR","msg":%b,"logger":"","process":"","pid":%d,'
+    b'"thread":"","file":"","line":0,"func":"","seq":'
 )
 _LAST_SECOND = 253402300799  # 9999-12-31, the end of RFC 3339
 
@@ -131,8 +131,10 @@ def encode_record(
         state = record.__dict__
         msg, own = _content(record, state)
         exc = _exception(state)
+        whole = len(msg)
         if redact is not None:
-            msg, own, exc = redact(msg, own, exc)
+            # Four times what is kept: patterns take their time, and no half of a secret at the cut remains.
+            msg, own, exc = redact(cut(msg, 4 * max_record), own, exc)
         exc_text = f',"exc":{dump(exc)}' if exc else ""
         own_text = encode_own(own)
         if len(msg) <= max_record:
@@ -142,7 +144,8 @@ def encode_record(
                 return head, tail
         size = max(max_record, LEAST_RECORD) - 20
         fixed = _fixed(state, "", size // 64)
-        literal, tail_text = shorten(size - len(fixed.encode()) - 17, msg, own, own_text, exc, exc_text)
+        room = size - len(fixed.encode()) - 17
+        literal, tail_text = shorten(room, whole, msg, own, own_text, exc, exc_text)
         return f"{key:016x} {_fixed(state, literal, size // 64)}".encode(), tail_text.encode()
     except Exception:  # nothing of the record can be trusted here, and no stack may be left to call anything
         msg = record.msg

@@ -10,7 +10,13 @@ from mplog._values import cut, cut_quoted, encode_own, encode_value, safe_str
 
 
 def shorten(
-    room: int, msg: str, own: Mapping[str, Any], own_text: str, exc: dict[str, Any] | None, exc_text: str
+    room: int,
+    whole: int,
+    msg: str,
+    own: Mapping[str, Any],
+    own_text: str,
+    exc: dict[str, Any] | None,
+    exc_text: str,
 ) -> tuple[str, str]:
     """Return the message's JSON literal and the record's tail, together at most `room` bytes.
 
@@ -19,11 +25,18 @@ def shorten(
 
     Args:
         room: Bytes for message, exception, own fields and the end of the line; a few dozen at least.
+        whole: Characters of the message as it was logged.
+        msg: The message, perhaps without its secrets.
+        own: The record's own fields.
+        own_text: The same as `encode_own` wrote them.
+        exc: The exception as data.
+        exc_text: The same as JSON.
+
     """
     name = "truncated"
     while name in own:
         name += "_"
-    note = f',"{name}":{len(msg) + len(exc_text) + len(own_text)}}}\n'
+    note = f',"{name}":{whole + len(exc_text) + len(own_text)}}}\n'
     room -= len(note)
     if exc is not None:
         exc_text = _short_exception(exc, exc_text, room // 2)
