@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks import contenders
 from benchmarks.measure import ROOT, run_fresh
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
@@ -25,7 +26,7 @@ def find_python(name: str) -> str | None:
 
 
 def make_environment(python: str, directory: Path, *, rivals: bool) -> str:
-    """Make a virtual environment with mplog, and the rivals if asked for; return its interpreter.
+    """Make a virtual environment with this checkout of mplog, and the rivals if asked for; return its python.
 
     A rival that does not install is reported on stderr and left out; mplog itself must install. An
     environment that is there already is used again.
@@ -41,7 +42,7 @@ def make_environment(python: str, directory: Path, *, rivals: bool) -> str:
     made = directory / "bin" / "python"
     if not made.exists():
         subprocess.run([python, "-m", "venv", str(directory)], check=True)
-        _pip(made, str(ROOT)).check_returncode()
+        _pip(made, "--editable", str(ROOT)).check_returncode()
     if rivals and _pip(made, "-r", str(REQUIREMENTS)).returncode != 0:
         for requirement in REQUIREMENTS.read_text().splitlines():
             if requirement and not requirement.startswith("#") and _pip(made, requirement).returncode != 0:
@@ -61,7 +62,7 @@ def describe(pythons: dict[str, str]) -> dict[str, Any]:
         pythons: interpreter by version; the first one has the rivals.
     """
     first = next(iter(pythons.values()))
-    versions = run_fresh("contenders", {}, python=first)
+    answer = run_fresh("contenders", {}, python=first)
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
@@ -69,15 +70,15 @@ def describe(pythons: dict[str, str]) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "system": f"{platform.system()} {platform.release()}",
         "load": os.getloadavg()[0],
-        "pythons": {version: _version(path) for version, path in pythons.items()},
-        "versions": {
-            name: version for name, version in versions.items() if name not in ("status", "left_behind")
-        },
+        "pythons": {label: f"Python {version(path, parts=3)}" for label, path in pythons.items()},
+        "versions": {name: answer.get(name) for name in contenders.versions()},
     }
 
 
-def _version(python: str) -> str:
-    return subprocess.run([python, "--version"], capture_output=True, text=True).stdout.strip()
+def version(python: str, *, parts: int = 2) -> str:
+    """Return the first `parts` numbers of the interpreter's version, such as "3.12"."""
+    answer = subprocess.run([python, "--version"], capture_output=True, text=True, check=True).stdout
+    return ".".join(answer.split()[1].split(".")[:parts])
 
 
 def _commit() -> str | None:

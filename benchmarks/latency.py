@@ -1,7 +1,7 @@
 """How long a logging call takes: p50, p99, p99.9 and max in one worker, idle or beside a CPU-bound thread.
 
-`measure` runs in a fresh process, and the worker is another one, so that no contender's listening thread shares
-its interpreter.
+`measure` runs in a fresh process and the worker is another one, so that no contender's listening thread
+shares its interpreter.
 """
 
 from __future__ import annotations

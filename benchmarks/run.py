@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import contenders
-from benchmarks.environment import describe, find_python, make_environment
+from benchmarks.environment import describe, find_python, make_environment, version
 from benchmarks.goals import goals
 from benchmarks.sections import QUICK, Size, run, sections
 from benchmarks.summary import Rows
@@ -34,7 +34,7 @@ def main() -> int:
     print(document(machine, rows))
     if not arguments.check:
         return 0
-    results = goals(rows, list(machine["pythons"]))
+    results = goals(rows, [*machine["pythons"], *machine["missing"]])
     for goal in results:
         print(goal.line())
     return 0 if all(goal.met for goal in results) else 1
@@ -74,10 +74,14 @@ def _names(text: str) -> list[str]:
 def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure and store the raw rows, after every section, so that an interrupted run keeps what it has."""
     with tempfile.TemporaryDirectory(prefix="mplog-benchmarks-") as temporary:
-        pythons = _pythons(arguments, arguments.environments or Path(temporary))
+        pythons, missing = _pythons(arguments, arguments.environments or Path(temporary))
         size = QUICK if arguments.quick else Size()
         size = dataclasses.replace(size, rounds=arguments.rounds or size.rounds)
-        machine = describe(pythons) | {"rounds": size.rounds, "size": dataclasses.asdict(size)}
+        machine = describe(pythons) | {
+            "missing": missing,
+            "rounds": size.rounds,
+            "size": dataclasses.asdict(size),
+        }
         installed = [name for name in arguments.contenders if _installed(name, machine["versions"])]
         report: dict[str, Any] = {"machine": machine, "rows": []}
         RESULTS.mkdir(exist_ok=True)
@@ -93,15 +97,17 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
-def _pythons(arguments: argparse.Namespace, directory: Path) -> dict[str, str]:
-    """Return an interpreter for each version asked for; what is not there is left out, with a line."""
+def _pythons(arguments: argparse.Namespace, directory: Path) -> tuple[dict[str, str], list[str]]:
+    """Return an interpreter for each version asked for, and the versions that are not here."""
     found: dict[str, str] = {}
+    missing = []
     for name in arguments.pythons:
         python = find_python(name)
         if python is None:
-            print(f"No interpreter {name!r} here; it is left out.", file=sys.stderr)
+            print(f"No interpreter {name!r} here; its goals count as missed.", file=sys.stderr)
+            missing.append(name)
             continue
-        label = Path(name).name if "/" not in name else Path(name).parent.parent.name
+        label = version(python)
         rivals = not found
         found[label] = (
             python if arguments.as_is else make_environment(python, directory / label, rivals=rivals)
@@ -110,7 +116,7 @@ def _pythons(arguments: argparse.Namespace, directory: Path) -> dict[str, str]:
         raise SystemExit(
             "None of the interpreters in `--pythons` can be run; name one that can, or a path to it."
         )
-    return found
+    return found, missing
 
 
 def _installed(name: str, versions: dict[str, str | None]) -> bool:

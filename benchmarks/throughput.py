@@ -1,7 +1,7 @@
 """N workers x M records into one file: records/s, CPU a record, lost and duplicated.
 
-`measure` runs in a fresh process. The clock runs from the moment all workers, attached and warm, start to log,
-until `close` has returned. Only records found in the file after that count.
+`measure` runs in a fresh process. The clock runs from the moment all workers, attached and warm, start to
+log, until `close` has returned. Only records found in the file after that count.
 """
 
 from __future__ import annotations
