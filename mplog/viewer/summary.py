@@ -7,11 +7,15 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import msgspec
+
+from mplog.viewer import query, timespec
+from mplog.viewer.lines import Record
+from mplog.viewer.reading import read_records
 
 _CONTROLS = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0))} | {
     c: f"\\u{c:04x}" for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029, 0xFEFF)
@@ -43,6 +47,56 @@ def add_arguments(parser: argparse.ArgumentParser, *, nargs: str = "+") -> None:
         help="default: on a terminal",
     )
     parser.add_argument("--utc", action="store_true", help="show times in UTC instead of local time")
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that select records; the other ways to select are those of `mplog view`."""
+    parser.add_argument(
+        "-S", "--since", metavar="T", help="10m, '10 min ago', 14:30, today, 2026-11-22 14:30"
+    )
+    parser.add_argument("-U", "--until", metavar="T", help="the same, the end")
+    parser.add_argument("-q", "--query", metavar="Q", help="such as 'level>=warning and process=Fork*'")
+
+
+def positive(text: str) -> int:
+    """Return the number that an argument gives; argparse reports anything below 1."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def records(args: argparse.Namespace) -> Iterator[Record]:
+    """Yield the records that the arguments of `add_arguments` and `add_selection` name; damaged lines, too.
+
+    Raises:
+        ViewerError: as `read_records`; or the query or a time is not understood.
+    """
+    found = read_records(args.paths, rotated=args.rotated, input_format=args.input)
+    zone = timespec.zone_of(None, utc=args.utc)
+    since = None if args.since is None else timespec.parse_time(args.since, zone=zone)
+    until = None if args.until is None else timespec.parse_time(args.until, zone=zone)
+    keep = None if args.query is None else query.parse(args.query).predicate()
+    if since is None and until is None and keep is None:
+        return found
+    return _selected(found, since, until, keep)
+
+
+def _selected(
+    found: Iterator[Record], since: float | None, until: float | None, keep: Callable[[Record], bool] | None
+) -> Iterator[Record]:
+    for record in found:
+        if record.damaged:
+            yield record
+            continue
+        if (since is not None or until is not None) and record.time is None:
+            continue
+        if since is not None and record.time is not None and record.time < since:
+            continue
+        if until is not None and record.time is not None and record.time > until:
+            continue
+        if keep is None or keep(record):
+            yield record
 
 
 def clean(text: str) -> str:

@@ -1,0 +1,205 @@
+"""The processes of a log: their lives, and who started whom. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from mplog.viewer import times
+from mplog.viewer.lines import Record
+from mplog.viewer.lives import ending
+
+_IDENTITY = re.compile(r".*?-(\d+(?::\d+)*)$")
+_TEXT_DEATH = re.compile(r"(.*)\[(\d+)\] died: (.*?) after ([\d,]+) records?(?:; last: (.*))?", re.S)
+_SIGNAL = re.compile(r"(SIG[A-Z0-9+]+)")
+_EXIT = re.compile(r"exit(?: ?code)? (-?\d+)")
+
+
+@dataclass
+class Life:
+    """One process from its first record to its last, and what is known of its end."""
+
+    process: str
+    pid: int | None
+    records: int = 0
+    warnings: int = 0
+    errors: int = 0
+    dropped: int = 0
+    first: float | None = None
+    last: float | None = None
+    last_msg: str = ""
+    last_seq: int = 0
+    parent_pid: int | None = None
+    parent_known_by: str = ""
+    started: float | None = None
+    ended: float | None = None
+    end: str | None = None
+    died: bool = False
+    exitcode: int | None = None
+    signal: str | None = None
+    known_by: str = ""
+    faulthandler: str = ""
+    certified: int | None = None
+    children: list[Life] = field(default_factory=list)
+
+    @property
+    def begin(self) -> float | None:
+        """Return when it started, as far as that is known."""
+        return self.started if self.started is not None else self.first
+
+
+class Family:
+    """Collect the lives of all processes in one pass."""
+
+    def __init__(self) -> None:
+        self.lives: list[Life] = []
+        self._current: dict[tuple[int | None, str], Life] = {}
+
+    def collect(self, records: Iterable[Record]) -> Family:
+        """Follow the records; damaged lines belong to nobody."""
+        for record in records:
+            if not record.damaged and (record.process or record.pid is not None):
+                self.add(record)
+        return self
+
+    def add(self, record: Record) -> Life:
+        """Enter a record and return the life it belongs to."""
+        life = self._life(record)
+        life.records += 1
+        if record.levelno >= 40:
+            life.errors += 1
+        elif record.levelno >= 30:
+            life.warnings += 1
+        if record.time is not None:
+            life.first = record.time if life.first is None else min(life.first, record.time)
+            life.last = record.time if life.last is None else max(life.last, record.time)
+        if record.logger == "mplog":
+            self._event(record, life)
+        else:
+            life.last_msg = record.msg
+        life.last_seq = record.seq or life.last_seq
+        return life
+
+    def _life(self, record: Record) -> Life:
+        key = (record.pid, "" if record.pid is not None else record.process)
+        life = self._current.get(key)
+        if life is not None:
+            again = record.seq == 1 and life.last_seq >= 1 and (record.time or 0.0) > (life.last or 0.0)
+            after = life.end is not None and life.ended is not None and (record.time or 0.0) > life.ended
+            if not again and not after:
+                return life
+        return self._begin(key, record.process, record.pid)
+
+    def _begin(self, key: tuple[int | None, str], process: str, pid: int | None) -> Life:
+        life = self._current[key] = Life(process, pid)
+        self.lives.append(life)
+        return life
+
+    def _event(self, record: Record, writer: Life) -> None:
+        event = record.fields.get("event")
+        if event == "dropped" and type(record.fields.get("dropped")) is int:
+            writer.dropped += record.fields["dropped"]
+        elif event in ("died", "ended"):
+            self._certificate(record, record.fields)
+        elif event is None and (death := _TEXT_DEATH.match(record.msg)) is not None:
+            self._certificate(record, _from_text(death))
+
+    def _certificate(self, record: Record, data: dict[str, Any]) -> None:
+        pid, name = data.get("died_pid"), data.get("died_process")
+        if type(pid) is not int:
+            return
+        key = (pid, "")
+        life = self._current.get(key)
+        if life is None or life.end is not None:
+            life = self._begin(key, name if isinstance(name, str) else "", pid)
+        if isinstance(name, str) and name and not life.process:
+            life.process = name
+        life.end = ending(data["event"], data.get("exitcode"), data.get("signal"))
+        life.died = data["event"] == "died"
+        life.ended = record.time
+        life.exitcode, life.signal = _int(data.get("exitcode")), _text(data.get("signal")) or None
+        life.known_by, life.faulthandler = _text(data.get("known_by")), _text(data.get("faulthandler"))
+        life.last_msg = _text(data.get("last_msg")) or life.last_msg
+        life.certified = _int(data.get("records"))
+        life.parent_pid = _int(data.get("parent_pid"))
+        life.parent_known_by = "certificate" if life.parent_pid is not None else ""
+        life.started = times.parse(_text(data.get("started")))
+
+    def roots(self) -> list[Life]:
+        """Return the tree: the lives without a known parent, each with its children."""
+        by_pid: dict[int | None, list[Life]] = {}
+        by_identity: dict[str, list[Life]] = {}
+        for life in self.lives:
+            life.children = []
+            by_pid.setdefault(life.pid, []).append(life)
+            by_identity.setdefault(_identity(life.process), []).append(life)
+        roots: list[Life] = []
+        for life in self.lives:
+            if life.parent_pid is not None and life.parent_known_by == "certificate":
+                known = [other for other in by_pid.get(life.parent_pid, ()) if other is not life]
+                parent = _alive_at(known, life.begin)
+            else:
+                parent = _parent_by_name(life, by_identity)
+            if parent is not None and _descends(parent, life):
+                parent = None
+            (roots if parent is None else parent.children).append(life)
+        return roots
+
+
+def _parent_by_name(life: Life, by_identity: dict[str, list[Life]]) -> Life | None:
+    """Return the parent that multiprocessing's own names tell.
+
+    `Process-1:2` is the second child of `Process-1`, whose number says that it is one of `MainProcess`
+    (CPython, Lib/multiprocessing/process.py, BaseProcess.__init__). More than one candidate is none.
+    """
+    identity = _identity(life.process)
+    if not identity or identity == "MainProcess":
+        return None
+    found = by_identity.get(identity.rpartition(":")[0] or "MainProcess", [])
+    if len(found) != 1 or found[0] is life:
+        return None
+    life.parent_pid, life.parent_known_by = found[0].pid, "name"
+    return found[0]
+
+
+def _identity(process: str) -> str:
+    if process == "MainProcess":
+        return process
+    match = _IDENTITY.match(process)
+    return match[1] if match is not None else ""
+
+
+def _alive_at(lives: list[Life], time: float | None) -> Life | None:
+    before = [life for life in lives if time is None or life.begin is None or life.begin <= time]
+    found = before or lives
+    return found[-1] if found else None
+
+
+def _descends(life: Life, ancestor: Life) -> bool:
+    below = [ancestor]
+    while below:
+        children = below.pop().children
+        if any(child is life for child in children):
+            return True
+        below += children
+    return False
+
+
+def _from_text(death: re.Match[str]) -> dict[str, Any]:
+    signal, code = _SIGNAL.search(death[3]), _EXIT.search(death[3])
+    return {
+        "event": "died", "died_process": death[1], "died_pid": int(death[2]),
+        "records": int(death[4].replace(",", "")),
+        "signal": signal[1] if signal else None, "exitcode": int(code[1]) if code else None,
+        "last_msg": death[5] or "",
+    }  # fmt: skip
+
+
+def _int(value: object) -> int | None:
+    return value if type(value) is int else None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

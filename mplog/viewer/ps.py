@@ -1,0 +1,125 @@
+"""`mplog ps`: the process tree of a log: who lived, who died, and of what. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from mplog.viewer import summary
+from mplog.viewer.family import Family, Life
+from mplog.viewer.summary import Page, clean, duration, number, plural, rfc3339
+
+EPILOG = """examples:
+  mplog ps app.log              every process: start, end, exit code or signal, records
+  mplog ps app.log --died       only those that died, with their last words
+  mplog ps app.log --json | jq '.processes[] | select(.died)'
+
+A process without a recorded end is either still running or ended in the ordinary way while the
+log's level was above DEBUG. Exit status: 0 shown, 1 there is no process, 2 usage or unreadable."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `mplog ps`."""
+    parser.epilog = EPILOG
+    summary.add_arguments(parser)
+    summary.add_selection(parser)
+    parser.add_argument("--died", action="store_true", help="only the processes that died")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the processes of the logs; the exit status is 1 when there is none."""
+    family = Family().collect(summary.records(args))
+    rows = list(_walk(family.roots(), ""))
+    if args.died:
+        rows = [(life, "") for life, _ in rows if life.died]
+    if args.json:
+        summary.print_json({"processes": [report(life) for life, _ in rows]})
+    else:
+        page = Page(sys.stdout, color=args.color, utc=args.utc)
+        _show(rows, family.lives, page)
+    return 0 if rows else 1
+
+
+def report(life: Life) -> dict[str, Any]:
+    """Return a life as data for `--json`."""
+    return {
+        "process": life.process, "pid": life.pid,
+        "parent_pid": life.parent_pid, "parent_known_by": life.parent_known_by or None,
+        "started": rfc3339(life.started), "first": rfc3339(life.first), "last": rfc3339(life.last),
+        "ended": rfc3339(life.ended), "end": life.end, "died": life.died,
+        "exitcode": life.exitcode, "signal": life.signal, "known_by": life.known_by or None,
+        "records": life.records, "warnings": life.warnings, "errors": life.errors, "dropped": life.dropped,
+        "last_msg": life.last_msg, "faulthandler": life.faulthandler or None,
+    }  # fmt: skip
+
+
+def _walk(lives: list[Life], indent: str, *, top: bool = True) -> Iterator[tuple[Life, str]]:
+    for position, life in enumerate(lives):
+        last = position == len(lives) - 1
+        yield life, "" if top else indent + ("└─ " if last else "├─ ")
+        yield from _walk(life.children, "" if top else indent + ("   " if last else "│  "), top=False)
+
+
+def _show(rows: list[tuple[Life, str]], lives: list[Life], page: Page) -> None:
+    died = sum(life.died for life in lives)
+    dead = page.paint(f", {number(died)} died", "red") if died else ""
+    page.line(f"{page.paint(plural(len(lives), 'process'), 'bold')}{dead}")
+    if not rows:
+        return
+    page.line()
+    day = _same_day(lives, page)
+    head = ("process", "pid", "records", "warn", "error", "start", "end", "lived", "how")
+    cells = [_cells(life, indent, page, day) for life, indent in rows]
+    widths = [max(summary.columns(row[i]) for row in (head, *cells)) for i in range(len(head))]
+    align = "<>>>><<><"
+    page.line(page.paint(_join(head, widths, align), "dim"))
+    for (life, indent), row in zip(rows, cells, strict=True):
+        line = _join(row, widths, align)
+        page.line(page.paint(line, "red") if life.died else line)
+        if life.died:
+            _last_words(life, indent, page)
+    if day:
+        page.line()
+        zone = "UTC" if page.utc else "local time"
+        page.line(page.paint(f"{day}, {zone}; a time in brackets is that of the last record", "dim"))
+
+
+def _cells(life: Life, indent: str, page: Page, day: str) -> tuple[str, ...]:
+    end = life.ended if life.ended is not None else life.last
+    lived = duration(end - life.begin) if end is not None and life.begin is not None else "-"
+    start, stop = page.stamp(life.begin), page.stamp(end)
+    if day:
+        start, stop = start.removeprefix(day).strip(), stop.removeprefix(day).strip()
+    tree = indent if page.blocks else indent.replace("├─", "|-").replace("└─", "`-").replace("│", "|")
+    return (
+        tree + (clean(life.process) or "-"), "-" if life.pid is None else str(life.pid), number(life.records),
+        number(life.warnings) if life.warnings else "", number(life.errors) if life.errors else "",
+        start, stop if life.ended is not None else f"({stop})", lived, clean(life.end or "no end recorded"),
+    )  # fmt: skip
+
+
+def _join(row: tuple[str, ...], widths: list[int], align: str) -> str:
+    parts = []
+    for text, width, side in zip(row, widths, align, strict=True):
+        blanks = " " * (width - summary.columns(text))
+        parts.append(blanks + text if side == ">" else text + blanks)
+    return "  ".join(parts).rstrip()
+
+
+def _last_words(life: Life, indent: str, page: Page) -> None:
+    pad = " " * (len(indent) + 2)
+    known = f" (known by {clean(life.known_by)})" if life.known_by else ""
+    words = f"last words: {clean(life.last_msg)}" if life.last_msg else "no last words"
+    page.line(page.paint(summary.cut(pad + words + known, page.width), "dim"))
+    if life.faulthandler:
+        for line in life.faulthandler.strip().split("\n")[:12]:
+            page.line(page.paint(summary.cut(f"{pad}  {clean(line)}", page.width), "dim"))
+
+
+def _same_day(lives: list[Life], page: Page) -> str:
+    """Return the one day on which everything happened, "" when there are several."""
+    every = [t for life in lives for t in (life.begin, life.ended, life.last) if t is not None]
+    days = {page.stamp(t)[:10] for t in (min(every), max(every))} if every else set()
+    return days.pop() if len(days) == 1 else ""

@@ -1,0 +1,248 @@
+"""`mplog stats`: counts, rates, a histogram over time, what was written most. Runs in `mplog`."""
+
+from __future__ import annotations
+
+import argparse
+import os.path
+import sys
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+from mplog.viewer import levels, summary
+from mplog.viewer.lines import Record
+from mplog.viewer.summary import Page, duration, number, plural, rate, rfc3339
+from mplog.viewer.templates import Templates
+from mplog.viewer.timeline import Timeline, draw
+
+EPILOG = """examples:
+  mplog stats app.log                      everything
+  mplog stats app.log -S 10m               the last ten minutes
+  mplog stats app.log -q 'level>=warning'  what the warnings and errors are made of
+  mplog stats app.log --json | jq .levels"""
+
+_KEYS = 20_000  # distinct processes, loggers or call sites that are kept apart
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `mplog stats`."""
+    parser.epilog = EPILOG
+    summary.add_arguments(parser)
+    summary.add_selection(parser)
+    parser.add_argument("-n", "--top", type=summary.positive, default=10, metavar="N", help="rows")
+
+
+class Tally:
+    """Count by key: records, warnings, errors; in bounded memory, the rarest are added up as `others`."""
+
+    def __init__(self, limit: int = _KEYS) -> None:
+        self._limit = limit
+        self.counts: dict[Any, list[int]] = {}
+        self.others = 0
+
+    def add(self, key: object, kind: int) -> None:
+        """Count a record; kind 0 is plain, 1 a warning, 2 an error."""
+        found = self.counts.get(key)
+        if found is None:
+            if len(self.counts) >= self._limit:
+                self._prune()
+            found = self.counts[key] = [0, 0, 0]
+        found[kind] += 1
+
+    def _prune(self) -> None:
+        ranked = sorted(self.counts.items(), key=lambda item: -sum(item[1]))
+        half = self._limit // 2
+        self.others += sum(sum(counts) for _, counts in ranked[half:])
+        self.counts = dict(ranked[:half])
+
+    def ranked(self) -> list[tuple[Any, list[int]]]:
+        """Return keys and counts, the most frequent first."""
+        return sorted(self.counts.items(), key=lambda item: (-sum(item[1]), str(item[0])))
+
+
+class Stats:
+    """Collect in one pass what `mplog stats` shows."""
+
+    def __init__(self) -> None:
+        self.records = self.damaged = self.untimed = self.exceptions = self.dropped = self.deaths = (
+            self.size
+        ) = 0
+        self.levels: dict[str, int] = {}
+        self.processes = Tally()
+        self.loggers = Tally()
+        self.sites = Tally()
+        self.templates = Templates()
+        self.timeline = Timeline()
+
+    def collect(self, records: Iterable[Record]) -> Stats:
+        """Count the records."""
+        for record in records:
+            if record.damaged:
+                self.damaged += 1
+            else:
+                self._add(record)
+        return self
+
+    def _add(self, record: Record) -> None:
+        self.records += 1
+        self.size += len(record.raw) + 1
+        levelno, level = record.levelno, record.level
+        self.levels[level] = self.levels.get(level, 0) + 1
+        kind = 2 if levelno >= 40 else 1 if levelno >= 30 else 0
+        if record.process or record.pid is not None:
+            self.processes.add(record.process or str(record.pid), kind)
+        self.loggers.add(record.logger, kind)
+        place: Hashable = record.logger
+        if record.file and record.line is not None:
+            place = (record.file, record.line, record.func)
+            self.sites.add(place, kind)
+        self.templates.add(record.msg, place, level)
+        if record.time is None:
+            self.untimed += 1
+        else:
+            self.timeline.add(record.time, levelno)
+        if record.exc is not None:
+            self.exceptions += 1
+        if record.logger == "mplog":
+            self._event(record.fields)
+
+    def _event(self, fields: dict[str, Any]) -> None:
+        if fields.get("event") == "dropped" and type(fields.get("dropped")) is int:
+            self.dropped += fields["dropped"]
+        elif fields.get("event") == "died":
+            self.deaths += 1
+
+    def ranked_levels(self) -> list[tuple[str, int]]:
+        """Return the levels, the worst first."""
+        return sorted(self.levels.items(), key=lambda item: (-levels.number(item[0]), item[0]))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the statistics of the logs; the exit status is 1 when there is no record."""
+    stats = Stats().collect(summary.records(args))
+    if args.json:
+        summary.print_json(report(stats, args.top))
+    else:
+        _show(stats, Page(sys.stdout, color=args.color, utc=args.utc), args)
+    return 0 if stats.records else 1
+
+
+def report(stats: Stats, top: int) -> dict[str, Any]:
+    """Return the statistics as data for `--json`."""
+    timed = bool(stats.records - stats.untimed)
+    seconds = stats.timeline.seconds if timed else 0.0
+    start, step, columns = stats.timeline.columns(100)
+    return {
+        "records": stats.records, "bytes": stats.size, "damaged": stats.damaged,
+        "without_time": stats.untimed, "exceptions": stats.exceptions, "dropped": stats.dropped,
+        "deaths": stats.deaths,
+        "first": rfc3339(stats.timeline.first) if timed else None,
+        "last": rfc3339(stats.timeline.last) if timed else None,
+        "seconds": seconds,
+        "per_second": stats.records / seconds if seconds else None,
+        "levels": dict(stats.ranked_levels()),
+        "processes": [_counts("process", key, counts) for key, counts in stats.processes.ranked()],
+        "loggers": [_counts("logger", key, counts) for key, counts in stats.loggers.ranked()],
+        "sites": [
+            {"file": file, "line": line, "func": func, **_counts("", "", counts)}
+            for (file, line, func), counts in stats.sites.ranked()[:top]
+        ],
+        "templates": [
+            {"template": t.text(), "records": t.count, "level": t.level, "sample": t.sample}
+            for t in stats.templates.top(top)
+        ],
+        "histogram": [
+            {"time": rfc3339(start + i * step), "seconds": step, **_counts("", "", counts)}
+            for i, counts in enumerate(columns)
+        ],
+    }  # fmt: skip
+
+
+def _counts(name: str, key: str, counts: list[int]) -> dict[str, Any]:
+    named = {name: key} if name else {}
+    return {**named, "records": sum(counts), "warnings": counts[1], "errors": counts[2]}
+
+
+def _show(stats: Stats, page: Page, args: argparse.Namespace) -> None:
+    _headline(stats, page, args.paths)
+    if not stats.records:
+        return
+    page.line()
+    draw(stats.timeline, page)
+    page.title("levels")
+    seconds = stats.timeline.seconds if stats.records > stats.untimed else 0.0
+    most = max(stats.levels.values())
+    for level, count in stats.ranked_levels():
+        bar = page.bar(count / most, 30)
+        text = f"  {summary.clean(level) or '-':<10}{count:>12,}  {rate(count, seconds):>10}  "
+        page.line((page.level(text, levels.number(level)) + page.level(bar, levels.number(level))).rstrip())
+    for name, tally in (("process", stats.processes), ("logger", stats.loggers)):
+        if tally.counts:
+            _show_tally(name, tally, page, seconds, args.top)
+    _show_templates(stats, page, args.top)
+    if stats.sites.counts:
+        _show_sites(stats, page, args.top)
+
+
+def _headline(stats: Stats, page: Page, paths: list[str]) -> None:
+    name = ", ".join(paths[:3]) + (" ..." if len(paths) > 3 else "")
+    seconds = stats.timeline.seconds if stats.records > stats.untimed else 0.0
+    span = f" in {duration(seconds)}, {rate(stats.records, seconds)}" if seconds else ""
+    page.line(f"{page.paint(summary.clean(name), 'bold')}: {plural(stats.records, 'record')}{span}")
+    facts = [
+        (stats.exceptions, "exception", "red"), (stats.deaths, "death", "red"),
+        (stats.dropped, "dropped record", "yellow"),
+        (stats.damaged, "damaged line", "yellow"), (stats.untimed, "record without time", "dim"),
+    ]  # fmt: skip
+    told = [page.paint(plural(count, noun), colour) for count, noun, colour in facts if count]
+    if told:
+        page.line(", ".join(told))
+
+
+def _show_tally(name: str, tally: Tally, page: Page, seconds: float, top: int) -> None:
+    ranked = tally.ranked()
+    most = sum(ranked[0][1])
+    page.title(f"{plural(len(ranked), name)}")
+    rows = [
+        (
+            f"  {key or '-'}", number(sum(counts)), rate(sum(counts), seconds),
+            number(counts[1]) if counts[1] else "·", number(counts[2]) if counts[2] else "·",
+            page.bar(sum(counts) / most, 20),
+        )
+        for key, counts in ranked[:top]
+    ]  # fmt: skip
+    colours = ("cyan" if name == "process" else "", "", "dim", "yellow", "red", "green")
+    page.table((f"  {name}", "records", "rate", "warnings", "errors", ""), rows, "<>>>><", colours)
+    _rest(len(ranked) - top, sum(sum(c) for _, c in ranked[top:]) + tally.others, name, page)
+
+
+def _rest(more: int, count: int, noun: str, page: Page) -> None:
+    if more > 0:
+        page.line(page.paint(f"  ... and {plural(more, noun)} more with {plural(count, 'record')}", "dim"))
+
+
+def _show_templates(stats: Stats, page: Page, top: int) -> None:
+    page.title(f"{plural(len(stats.templates), 'message template')}")
+    rows = [
+        (f"{t.count:>10,}", f"{t.count / stats.records:.1%}", t.level or "-", t.text() or "(empty)")
+        for t in stats.templates.top(top)
+    ]
+    page.table(("   records", "share", "level", "message"), rows, ">><<", ("", "dim", "", "cyan"))
+    shown = sum(t.count for t in stats.templates.top(top))
+    _rest(len(stats.templates) - top, stats.records - shown, "message template", page)
+
+
+def _show_sites(stats: Stats, page: Page, top: int) -> None:
+    ranked = stats.sites.ranked()
+    page.title(f"{plural(len(ranked), 'call site')}")
+    rows = [
+        (f"{sum(counts):>10,}", f"{sum(counts) / stats.records:.1%}", f"{_short(file)}:{line} {func}")
+        for (file, line, func), counts in ranked[:top]
+    ]
+    page.table(("   records", "share", "place"), rows, ">><", ("", "dim", "cyan"))
+    _rest(len(ranked) - top, sum(sum(c) for _, c in ranked[top:]) + stats.sites.others, "call site", page)
+
+
+def _short(path: str) -> str:
+    """Return the last three parts of a path: enough to find it, and it fits."""
+    parts = path.split(os.sep)
+    return path if len(parts) <= 4 else os.sep.join(("…", *parts[-3:]))

@@ -1,0 +1,105 @@
+"""Message templates: messages that differ only in numbers, ids, paths or words. Runs in `mplog`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+
+_MASK = re.compile(
+    r"(?P<id>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b)"
+    r"|(?P<time>\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?)"
+    r"|(?P<path>(?<![\w.<>)\]])(?:[A-Za-z]:)?(?:[/\\][\w.@%+~-]+){2,}/?)"
+    r"|(?P<ip>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b)"
+    r"|(?P<hex>\b0[xX][0-9a-fA-F]+\b|\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\b)"
+    r"|(?P<n>(?:(?<![\w.])-)?\d+(?:[.,]\d+)*)"
+)
+_ANY = "<*>"
+_LIKE = 0.6  # share of equal words from which two messages are one template
+_LONGEST = 500
+
+
+def mask(message: str) -> str:
+    """Return the first line of a message; ids, times, paths, addresses, numbers replaced by their kind."""
+    end = message.find("\n", 0, _LONGEST)
+    return _MASK.sub(lambda match: f"<{match.lastgroup}>", message[: end if end >= 0 else _LONGEST])
+
+
+class Template:
+    """Count the messages of one template; `sample` is the first of them."""
+
+    __slots__ = ("count", "level", "sample", "words")
+
+    def __init__(self, words: list[str], sample: str, level: str) -> None:
+        self.words = words
+        self.sample = sample
+        self.level = level
+        self.count = 0
+
+    def text(self) -> str:
+        """Return the template as one line."""
+        return " ".join(self.words)
+
+    def likeness(self, words: list[str]) -> float:
+        """Return the share of words that are the same."""
+        same = sum(a in (b, _ANY) for a, b in zip(self.words, words, strict=True))
+        return same / len(words)
+
+    def widen(self, words: list[str]) -> None:
+        """Replace the words that differ by a wildcard."""
+        self.words = [a if a == b else _ANY for a, b in zip(self.words, words, strict=True)]
+
+
+class Templates:
+    """Mine templates in one pass and bounded memory.
+
+    Messages of one place (call site, else logger) and level with the same number of words are one template
+    when most of their words agree: the idea of Drain (He et al., ICWS 2017), with the call site in place of
+    its prefix tree.
+    """
+
+    def __init__(self, limit: int = 5000) -> None:
+        self._limit = limit
+        self._known: dict[tuple[Hashable, str, str], Template] = {}
+        self._groups: dict[tuple[Hashable, str, int], list[Template]] = {}
+        self._size = 0
+        self.others = 0
+
+    def add(self, message: str, place: Hashable, level: str) -> None:
+        """Count a message under its template; every level has its own."""
+        masked = mask(message)
+        key = (place, level, masked)
+        template = self._known.get(key)
+        if template is None:
+            template = self._find(masked, message, place, level)
+            if template is None:
+                self.others += 1
+                return
+            if len(self._known) > 4 * self._limit:
+                self._known.clear()
+            self._known[key] = template
+        template.count += 1
+
+    def _find(self, masked: str, message: str, place: Hashable, level: str) -> Template | None:
+        words = masked.split()
+        group = self._groups.setdefault((place, level, len(words)), [])
+        if words:
+            best = max(group, key=lambda template: template.likeness(words), default=None)
+            if best is not None and best.likeness(words) >= _LIKE:
+                best.widen(words)
+                return best
+        elif group:
+            return group[0]
+        if self._size >= self._limit:
+            return None
+        self._size += 1
+        template = Template(words, message[:_LONGEST], level)
+        group.append(template)
+        return template
+
+    def top(self, count: int) -> list[Template]:
+        """Return the templates that were used most."""
+        every = [template for group in self._groups.values() for template in group]
+        return sorted(every, key=lambda template: -template.count)[:count]
+
+    def __len__(self) -> int:
+        return self._size
