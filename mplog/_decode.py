@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from mplog._values import FIELDS
@@ -36,7 +35,7 @@ def _load_tolerant(line: bytes) -> Any:
     import json
 
     try:
-        return _mend(json.loads(line.decode("utf-8", "backslashreplace"), strict=False))
+        return _mend(json.loads(line.decode("utf-8", "surrogateescape"), strict=False))
     except (ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"the line is no JSON object: {line[:80]!r}") from error
 
@@ -112,6 +111,8 @@ def level_number(name: str, fields: dict[str, Any] | None = None) -> int:
 
 def epoch(time: str) -> float:
     """Return seconds since 1970 of a record's ``time``; 0.0 if it is no time."""
+    from datetime import datetime
+
     try:
         return datetime.fromisoformat(time).timestamp()
     except (ValueError, OverflowError):

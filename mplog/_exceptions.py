@@ -41,7 +41,7 @@ def exception_data(value: object, *, locals: bool = False) -> dict[str, Any] | N
     if error is None:
         return None
     given = value[2] if type(value) is tuple and len(value) == 3 else None
-    trace = given if isinstance(given, TracebackType) else error.__traceback__
+    trace = given if isinstance(given, TracebackType) else _slot(error, "__traceback__")
     try:
         data = _Walk(locals).link(error, trace)
     except Exception:  # an exception class that interferes with its own attributes
@@ -95,16 +95,17 @@ class _Walk:
             "message": cut(safe_str(error), MAX_TEXT),
             "frames": list(self.frames(trace)),
         }
-        if notes := _attribute(error, "__notes__"):
-            data["notes"] = [cut(safe_str(note), 4096) for note in list(notes)[:32]]
-        cause, context = _attribute(error, "__cause__"), _attribute(error, "__context__")
-        if isinstance(cause, BaseException):
+        if notes := _notes(error):
+            data["notes"] = notes
+        cause, context = _slot(error, "__cause__"), _slot(error, "__context__")
+        if cause is not None:
             data["cause"] = self.next(cause)
-        elif isinstance(context, BaseException):
+        elif context is not None:
             data["context"] = self.next(context)
-        if _attribute(error, "__suppress_context__") and cause is None:
+        if _slot(error, "__suppress_context__") and cause is None:
             data["suppressed"] = True
-        if isinstance(error, BaseExceptionGroup):
+        if issubclass(kind, BaseExceptionGroup):
+            assert isinstance(error, BaseExceptionGroup)
             data["group"] = [self.next(member) for member in error.exceptions[:MAX_LINKS]]
             if len(error.exceptions) > MAX_LINKS:
                 data["group_elided"] = len(error.exceptions) - MAX_LINKS
@@ -119,8 +120,8 @@ class _Walk:
             return {"type": name_of_type(error), "module": module, "message": f"<{reason}>", "frames": []}
         if (kind.__module__, kind.__name__) in _REMOTE:
             self.seen.add(id(error))
-            return _parse(safe_str(_attribute(error, "tb"))) | {"remote": True}
-        return self.link(error, error.__traceback__)
+            return _parse(safe_str(getattr(error, "tb", ""))) | {"remote": True}
+        return self.link(error, _slot(error, "__traceback__"))
 
     def frames(self, trace: TracebackType | None) -> Iterator[dict[str, Any]]:
         """Yield the frames, oldest first; the middle of a long traceback as one entry with its count."""
@@ -151,12 +152,17 @@ class _Walk:
         return data
 
 
-def _attribute(error: BaseException, name: str) -> Any:
-    """Return an attribute of an exception whose class may interfere."""
+def _slot(error: BaseException, name: str) -> Any:
+    """Return what the interpreter has stored in an exception, past anything its class may do."""
+    return getattr(BaseException, name).__get__(error)
+
+
+def _notes(error: BaseException) -> list[str]:
+    """Return the notes, which may be anything."""
     try:
-        return getattr(error, name, None)
+        return [cut(safe_str(note), 4096) for note in list(getattr(error, "__notes__", ()))[:32]]
     except Exception:  # the exception's own code
-        return None
+        return []
 
 
 def _source(file: str, line: int, frame: FrameType) -> str:

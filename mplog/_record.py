@@ -14,7 +14,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from json.encoder import encode_basestring_ascii as _json_ascii
 from typing import Any
 
 from mplog._decode import decode, level_number, to_log_record
@@ -130,7 +129,10 @@ def encode_record(
     try:
         state = record.__dict__
         msg, own = _content(record, state)
-        exc = _exception(state)
+        try:
+            exc = _exception(state)
+        except Exception:  # the exception's own code: the message is worth more than its traceback
+            exc = {"type": "", "module": "", "message": "<unprintable>", "frames": []}
         whole = len(msg)
         if redact is not None:
             # Four times what is kept: patterns take their time, and no half of a secret at the cut remains.
@@ -149,11 +151,11 @@ def encode_record(
         return f"{key:016x} {_fixed(state, literal, size // 64)}".encode(), tail_text.encode()
     except Exception:  # nothing of the record can be trusted here, and no stack may be left to call anything
         msg = record.msg
-        plain = type(msg) is str and redact is None and msg.isascii()
+        plain = type(msg) is str and redact is None and msg.isascii() and msg.isprintable()
         head = _LAST_RESORT % (
             key & 0xFFFFFFFFFFFFFFFF,
             time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()).encode(),
-            _json_ascii(msg[:64]).encode() if plain else b'"<unprintable record>"',
+            quote(msg[:64]).encode() if plain else b'"<unprintable record>"',
             os.getpid(),
         )
         return head, b"}\n"
@@ -197,10 +199,10 @@ def _event(msg: dict[str, Any], state: dict[str, Any], own: dict[str, Any]) -> t
 def _exception(state: dict[str, Any]) -> dict[str, Any] | None:
     """Return a record's exception as data, if it has one."""
     info, text = state.get("exc_info"), state.get("exc_text")
-    if not info:
-        msg = state.get("msg")
-        if type(msg) is dict and "_name" in state:
-            info = msg.get("exc_info")
+    if not info and not text and "_name" not in state:
+        return None
+    if not info and type(msg := state.get("msg")) is dict:
+        info = msg.get("exc_info")
     if info and (data := exception_data(info)) is not None:
         return data
     return text_data(safe_str(text)) if text else None

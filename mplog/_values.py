@@ -6,8 +6,12 @@ import re
 import sys
 from collections.abc import Mapping
 from itertools import islice
-from json.encoder import encode_basestring as _json_string
 from typing import Any
+
+try:  # the package `json` costs a worker more to import than all of this module
+    from _json import encode_basestring as _json_string
+except ImportError:
+    from json.encoder import encode_basestring as _json_string
 
 FIELDS = ("time", "level", "msg", "logger", "process", "pid", "thread", "file", "line", "func", "seq")
 """The names every record starts with, in this order; then come ``exc`` and the record's own fields."""

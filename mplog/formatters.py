@@ -1,8 +1,8 @@
 """What a record looks like in a file, on the console and under a format string. Runs in the listener.
 
 Every formatter has two ways in: `format_line` takes the decoded fields of a line and is the fast one;
-`format` takes a `logging.LogRecord`, so that each can be given to any handler. A record is one block: its first
-line starts in the first column, every further line with four spaces, and no character drives a terminal.
+`format` takes a `logging.LogRecord`, so that each suits any handler. A record is one block: its first
+line starts in the first column, every further line with four spaces; no character drives a terminal.
 """
 
 from __future__ import annotations
