@@ -15,17 +15,6 @@ _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _EXAMPLES = {"%": "%(message)s", "{": "{message}", "$": "${message}"}
 _PERCENT = r"%\((\w+)\)[#0+ -]*(?:\*|\d+)?(?:\.(?:\*|\d+))?[diouxXeEfFgGcrsa]"
 _DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?"
-_REDACT_BY_DEFAULT = (
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "api_key",
-    "apikey",
-    "authorization",
-    "cookie",
-    "private_key",
-)
 
 
 class _Sample:
@@ -169,8 +158,12 @@ def check_redact(value: object, name: str = "redact") -> tuple[str, ...]:
     True stands for the usual key names; a mapping may hold `keys` and `patterns`; a function must be one that
     every process can import. Raises `ConfigError`, also for a pattern that does not compile.
     """
-    if value is None or isinstance(value, bool):
-        return _REDACT_BY_DEFAULT if value else ()
+    if value is True:
+        from mplog.redaction import SECRET_KEYS, SECRET_PATTERNS
+
+        return (*SECRET_KEYS, *(f"re:{pattern}" for pattern in SECRET_PATTERNS))
+    if value is None or value is False:
+        return ()
     if isinstance(value, str) and not value.startswith("re:"):
         value = [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, Mapping):

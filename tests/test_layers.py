@@ -24,13 +24,16 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
             "parent": ("_parse",),
         },
     ),
-    ("the session's directory", {"both": ("_owner", "_spool"), "listener": ("_commit", "formatters")}),
+    (
+        "the session's directory",
+        {"both": ("_owner", "_spool", "redaction"), "listener": ("_commit", "formatters")},
+    ),
     (
         "settings, and the two ends of a journal",
         {
             "both": ("config",),
             "parent": ("_checks", "_paths", "_settings"),
-            "listener": ("_handler_specs", "handlers"),
+            "listener": ("_delivery", "_handler_specs", "_rotation", "handlers"),
             "worker": ("_inherit", "capture", "processors", "worker"),
         },
     ),
@@ -69,12 +72,21 @@ def resolve(dotted: str) -> str:
     return ".".join(parts) or "__init__"
 
 
+def executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a tree but those under `if TYPE_CHECKING`: names for annotations import nothing."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            continue
+        yield node
+        yield from executed(node)
+
+
 def imported(module: str) -> Iterator[tuple[str, int]]:
     """Yield what a module imports of the package, and the line; functions and `import_module` count."""
     package = ["mplog", *module.split(".")]
     if SOURCES[module].name != "__init__.py":
         package.pop()
-    for node in ast.walk(ast.parse(SOURCES[module].read_text())):
+    for node in executed(ast.parse(SOURCES[module].read_text())):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
