@@ -131,7 +131,7 @@ def test_a_dict_is_a_configuration_too():
 def test_loading_creates_nothing(tmp_path: Path):
     """Nothing is started or created by load."""
     settings(
-        file=tmp_path / "logs" / "app.log", spool=tmp_path / "spool", max_bytes="1MB", handlers=["tests.x:y"]
+        file=tmp_path / "logs" / "app.log", spool=tmp_path / "spool", max_bytes="1MB", handlers=["logging.x:y"]
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -207,8 +207,10 @@ def test_levels(value: object, expected: dict[str, int]):
     assert parse_levels(value) == expected
 
 
-def test_custom_level_names_count():
+def test_custom_level_names_count(monkeypatch: pytest.MonkeyPatch):
     """Names added with addLevelName are levels."""
+    for table in ("_levelToName", "_nameToLevel"):
+        monkeypatch.setattr(logging, table, dict(getattr(logging, table)))
     logging.addLevelName(25, "NOTICE")
     assert parse_level("notice") == 25
 
