@@ -38,7 +38,7 @@ def acquire(path: str, *, wait: bool = False) -> int | None:
     With `wait` it blocks. A file that was removed while it was waited for is created anew.
     """
     while True:
-        if _is_ours(path):
+        if is_ours(path):
             return None
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -76,7 +76,7 @@ def release(fd: int, *, remove: str | None = None) -> None:
 
 def holder(path: str) -> Holder | None:
     """Return who holds the lock on `path`, or None if it is free or there is no such file. Takes nothing."""
-    if _is_ours(path):
+    if is_ours(path):
         return Holder(os.getpid())
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -96,7 +96,8 @@ def holder_of(fd: int) -> Holder | None:
     return None if answer[_TYPE] == fcntl.F_UNLCK else Holder(max(answer[_PID], 0))
 
 
-def _is_ours(path: str) -> bool:
+def is_ours(path: str) -> bool:
+    """Tell whether this process holds the lock on `path`, without opening it."""
     try:
         stat = os.stat(path, follow_symlinks=False)
     except OSError:

@@ -1,0 +1,308 @@
+"""Find the session's journals, read what is new, see whose owner died, remove what is done. Runs in the listener."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import time
+from typing import Any
+
+from mplog import _lock
+from mplog._commit import Progress
+from mplog._journal import START, JournalReader, Position, parse_segment_name
+from mplog._merge import Chunk, Range, key_of, take
+from mplog._owner import SUFFIX, OwnerState, read_owner
+
+COARSE = 30_000_000
+"""Nanoseconds within which two changes of a directory may carry the same time (a tick of the kernel's clock)."""
+
+OWNERS_EVERY = 0.25
+LEAST_READ = 64 * 1024
+BUDGET = 4 << 20
+"""Bytes read in one step from all journals together."""
+
+
+class Journal:
+    """What the listener knows of one journal."""
+
+    __slots__ = (
+        "chunks",
+        "count",
+        "damaged",
+        "dead",
+        "exhausted",
+        "floor_read",
+        "floor_taken",
+        "identity",
+        "more",
+        "name",
+        "ours",
+        "owner_fd",
+        "owner_path",
+        "reader",
+        "undone",
+    )
+
+    def __init__(self, name: str, progress: Progress) -> None:
+        self.name = name
+        self.reader = JournalReader(name, progress.position)
+        self.chunks: list[Chunk] = []
+        self.floor_read = self.floor_taken = progress.floor
+        self.count = progress.count
+        self.damaged = 0
+        self.more = False
+        self.dead = False
+        self.exhausted = False
+        self.ours = False
+        self.owner_fd = -1
+        self.owner_path = ""
+        self.identity: dict[str, Any] = {}
+        self.undone = 0
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether a worker, and not a listener, owns it."""
+        return self.identity.get("role", "worker") == "worker"
+
+    def dropped(self) -> int:
+        """Return how many records the owner says it dropped, so far as it has not reported them itself."""
+        drops = self.state().drops
+        return drops.count if drops else 0
+
+    def state(self) -> OwnerState:
+        """Return what the owner file says now."""
+        if self.owner_fd >= 0:
+            return read_owner(self.owner_fd)
+        if self.owner_path and not self.ours:
+            with contextlib.suppress(OSError):
+                fd = os.open(self.owner_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    return read_owner(fd)
+                finally:
+                    os.close(fd)
+        return OwnerState(self.identity, None, None)
+
+
+class Intake:
+    """All journals of a session.
+
+    Args:
+        directories: where journals lie.
+        progress: how far earlier listeners came, by journal.
+        own: name of the listener's own journal.
+    """
+
+    def __init__(self, directories: list[str], progress: dict[str, Progress], own: str) -> None:
+        self.journals: dict[str, Journal] = {}
+        self.late_owners = 0
+        self._directories = directories
+        self._progress = progress
+        self._own = own
+        self._listed: dict[str, int] = {}
+        self._owners_at = 0.0
+        self._active = 1
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        self._most_open = 4096 if soft == resource.RLIM_INFINITY else max(4, min(4096, soft // 2 - 16))
+        self.budget = BUDGET
+
+    def scan(self, *, force: bool = False) -> None:
+        """List the directories that changed and take in new journals and segments."""
+        for directory in self._directories:
+            try:
+                changed = os.stat(directory).st_mtime_ns
+            except OSError:
+                continue
+            if not force and self._listed.get(directory) == changed:
+                continue
+            # A change so fresh that another one may follow with the same time is looked at again.
+            fresh = abs(time.time_ns() - changed) < COARSE
+            with contextlib.suppress(OSError):
+                for name in os.listdir(directory):
+                    self._add(directory, name)
+                self._listed[directory] = -1 if fresh else changed
+
+    def read(self) -> bool:
+        """Read what is new, up to the budget; return whether anything came."""
+        limit = max(LEAST_READ, self.budget // self._active) if self.budget == BUDGET else self.budget
+        active = 0
+        opened = 0
+        for journal in self.journals.values():
+            if journal.exhausted:
+                journal.more = False
+                continue
+            if len(journal.chunks) > 1 and journal.more:
+                active += 1
+                continue
+            reader = journal.reader
+            if not reader.is_open and not reader.segments:
+                journal.exhausted = journal.dead
+                continue
+            before = reader.position
+            try:
+                data, journal.more = reader.read(limit, dead=journal.dead)
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE):
+                    journal.damaged += 1
+                journal.more = True
+                continue
+            if data:
+                journal.more = journal.more or journal.dead
+                active += 1
+                start = before if before.segment == reader.position.segment else Position(reader.position.segment, 0)
+                self._take_in(journal, data, start)
+            elif journal.dead:
+                journal.exhausted = True
+                reader.close()
+            opened += reader.is_open
+            if opened > self._most_open:
+                reader.close()
+        self._active = max(1, active)
+        return active > 0
+
+    def watermark(self, highest: int) -> int:
+        """Return the key up to which nothing more can come: `highest`, or less where a journal has unread lines."""
+        for journal in self.journals.values():
+            if journal.more:
+                highest = min(highest, journal.floor_read)
+        return highest
+
+    def take(self, watermark: int, now: int) -> tuple[list[list[bytes]], dict[str, Range]]:
+        """Take what is up to the watermark, as one ascending run a journal, with the range it covers."""
+        runs: list[list[bytes]] = []
+        ranges: dict[str, Range] = {}
+        for journal in self.journals.values():
+            if not journal.chunks:
+                continue
+            lines, taken = take(journal.chunks, watermark, now, journal.floor_taken)
+            if taken is not None:
+                ranges[journal.name] = taken
+                journal.floor_taken = taken.last
+                journal.count += taken.count
+                journal.undone += 1
+            if lines:
+                runs.append(lines)
+        return runs, ranges
+
+    def retake(self, name: str, taken: Range) -> list[bytes]:
+        """Return the bytes of a range again, segment by segment."""
+        journal = self.journals.get(name)
+        return journal.reader.read_range(taken.start, taken.end) if journal else []
+
+    def check_owners(self, *, force: bool = False) -> list[Journal]:
+        """Return the journals whose owner was found dead by this look; look every quarter of a second."""
+        now = time.monotonic()
+        if not force and now < self._owners_at:
+            return []
+        self._owners_at = now + OWNERS_EVERY
+        found = [journal for journal in self.journals.values() if not journal.dead and not self._lives(journal)]
+        if found:
+            # The last segments of the dead must be known before they are read to their end.
+            self.scan(force=True)
+            for journal in found:
+                journal.dead = True
+        return found
+
+    def alive(self) -> int:
+        """Return how many owners live, the listener itself left out."""
+        return sum(not journal.dead and journal.name != self._own for journal in self.journals.values())
+
+    def pending(self) -> bool:
+        """Tell whether lines are known that are in no batch yet, or a dead journal is not read to its end."""
+        return any(journal.chunks or (journal.dead and not journal.exhausted) for journal in self.journals.values())
+
+    def release(self, ranges: dict[str, Range]) -> None:
+        """Delete the segments that a finished batch has left behind."""
+        for name, taken in ranges.items():
+            journal = self.journals.get(name)
+            if journal is None:
+                continue
+            journal.undone -= 1
+            if taken.end.segment > taken.start.segment:
+                for number in [number for number in journal.reader.segments if number < taken.end.segment]:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(journal.reader.segments[number])
+                    del journal.reader.segments[number]
+
+    def finished(self) -> list[Journal]:
+        """Return the journals of the dead of which nothing is left to read, write or deliver."""
+        return [
+            journal
+            for journal in self.journals.values()
+            if journal.exhausted and not journal.chunks and not journal.undone
+        ]
+
+    def remove(self, journal: Journal) -> None:
+        """Delete a journal's files, its owner file last."""
+        journal.reader.close()
+        for path in [*journal.reader.segments.values(), journal.owner_path]:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        if journal.owner_fd >= 0:
+            os.close(journal.owner_fd)
+        del self.journals[journal.name]
+
+    def close(self) -> None:
+        """Close all descriptors."""
+        for journal in self.journals.values():
+            journal.reader.close()
+            if journal.owner_fd >= 0:
+                os.close(journal.owner_fd)
+                journal.owner_fd = -1
+
+    def _add(self, directory: str, name: str) -> None:
+        path = os.path.join(directory, name)
+        if name.endswith(SUFFIX):
+            journal = self._journal(name[: -len(SUFFIX)])
+            if not journal.owner_path:
+                self._meet_owner(journal, path)
+            return
+        parsed = parse_segment_name(name)
+        if parsed is not None:
+            journal = self._journal(parsed[0])
+            if parsed[1] >= journal.reader.position.segment and parsed[1] not in journal.reader.segments:
+                journal.reader.segments[parsed[1]] = path
+                journal.exhausted = False
+
+    def _journal(self, name: str) -> Journal:
+        journal = self.journals.get(name)
+        if journal is None:
+            journal = self.journals[name] = Journal(name, self._progress.get(name, Progress(START)))
+        return journal
+
+    def _meet_owner(self, journal: Journal, path: str) -> None:
+        journal.owner_path = path
+        journal.ours = _lock.is_ours(path)
+        if journal.ours:
+            # Opening it would drop the lock; what it says of itself is known to this process anyway.
+            journal.identity = {"pid": os.getpid(), "role": "listener" if journal.name == self._own else "worker"}
+            return
+        with contextlib.suppress(OSError):
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            journal.identity = read_owner(fd).identity
+            if len(self.journals) < self._most_open // 2:
+                journal.owner_fd = fd
+            else:
+                os.close(fd)
+
+    def _lives(self, journal: Journal) -> bool:
+        if journal.ours:
+            return _lock.is_ours(journal.owner_path) or journal.name == self._own
+        try:
+            if journal.owner_fd >= 0:
+                return _lock.holder_of(journal.owner_fd) is not None
+            return bool(journal.owner_path) and _lock.holder(journal.owner_path) is not None
+        except OSError:
+            return True  # Not to be told now (no descriptor left); nobody is buried on a guess.
+
+    def _take_in(self, journal: Journal, data: bytes, start: Position) -> None:
+        chunk = Chunk(data, start, journal.reader.position, journal.floor_read)
+        journal.damaged += chunk.damaged
+        if chunk.lines:
+            journal.floor_read = key_of(chunk.lines[-1])
+        journal.chunks.append(chunk)
+

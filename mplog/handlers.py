@@ -1,0 +1,223 @@
+"""The one log file: opened with care, appended to, never truncated, followed when others move it.
+
+Runs in the listener.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import time
+
+from mplog import _rotation
+from mplog.exceptions import ConfigError
+
+Identity = tuple[int, int]
+"""Device and inode."""
+
+
+class LogFile:
+    """Append batches to the log file. Nothing here raises `OSError`: what fails is in `error`, and tried again.
+
+    Args:
+        path: the log file.
+        mode: permission bits, whatever the umask.
+        durable: sync after every batch, and the directory after a rotation.
+        max_bytes: size in bytes above which the file is rotated; 0 = never.
+        backup_count: rotated files to keep; 0 = all.
+        rotate_every: see `_rotation.next_rollover`.
+        compress: gzip rotated files.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        mode: int = 0o600,
+        durable: bool = False,
+        max_bytes: int = 0,
+        backup_count: int = 0,
+        rotate_every: float | str = 0.0,
+        compress: bool = False,
+    ) -> None:
+        self.path = path
+        self.error: OSError | None = None
+        self.replaced = False
+        """Whether the file was found gone or exchanged since this was last set to False."""
+        self._mode = mode
+        self._durable = durable
+        self._max_bytes = max_bytes
+        self._keep = backup_count
+        self._every = rotate_every
+        self._compressor = _rotation.Compressor(path, mode=mode) if compress else None
+        self._fd = -1
+        self._identity: Identity | None = None
+        self._rollover = float("inf")
+
+    def ready(self) -> bool:
+        """Open the file, or open it anew if its name now belongs to another file. False: `error` says why."""
+        try:
+            if self._fd >= 0 and self._is_current():
+                return True
+            if self._fd >= 0:
+                self.close()
+                self.replaced = True
+            self._open()
+        except OSError as error:
+            self.error = error
+            return False
+        self.error = None
+        return True
+
+    @property
+    def identity(self) -> Identity:
+        """Device and inode of the open file."""
+        assert self._identity is not None
+        return self._identity
+
+    def size(self) -> int:
+        """Return the size of the open file in bytes."""
+        return os.fstat(self._fd).st_size
+
+    def write(self, data: bytes, base: int) -> int:
+        """Append the rest of a batch that begins at file offset `base`; return how much of `data` is there now.
+
+        The file itself tells how much that is, so a short write or an I/O error resumes at the exact byte.
+        """
+        try:
+            there = min(max(self.size() - base, 0), len(data))
+            view = memoryview(data)
+            while there < len(data):
+                there += os.write(self._fd, view[there:])
+            self.error = None
+            return there
+        except OSError as error:
+            self.error = error
+            with contextlib.suppress(OSError):
+                return min(max(self.size() - base, 0), len(data))
+            return 0
+
+    def sync(self) -> bool:
+        """Sync the file in durable mode. False: the kernel may have dropped the pages; a second try would lie."""
+        if not self._durable:
+            return True
+        try:
+            os.fdatasync(self._fd) if hasattr(os, "fdatasync") else os.fsync(self._fd)
+        except OSError as error:
+            self.error = error
+            return False
+        return True
+
+    def due(self, length: int) -> bool:
+        """Tell whether the file is to be rotated before `length` more bytes."""
+        if self._max_bytes:
+            size = self.size()
+            if size and size + length > self._max_bytes:
+                return True
+        if time.time() >= self._rollover:
+            if self.size():
+                return True
+            self._rollover = _rotation.next_rollover(self._every, time.time())
+        return False
+
+    def rotate(self, identity: Identity) -> bool:
+        """Rotate the file of this identity, unless its name belongs to another file by now; open a new one.
+
+        Completes a rotation that was interrupted anywhere. False: `error` says why, and the old file goes on.
+        """
+        try:
+            if self._compressor is not None:
+                self._compressor.wait()
+            with contextlib.suppress(FileNotFoundError):
+                found = os.stat(self.path, follow_symlinks=False)
+                if (found.st_dev, found.st_ino) == identity:
+                    _rotation.rotate(self.path, keep=self._keep)
+            self.close()
+            self._open()
+            if self._durable:
+                self._sync_directory()
+        except OSError as error:
+            self.error = error
+            return False
+        if self._compressor is not None:
+            self._compressor.start()
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def finish(self, timeout: float) -> None:
+        """Close the file and wait for compression, at most `timeout` seconds."""
+        self.close()
+        if self._compressor is not None:
+            self._compressor.wait(timeout)
+
+    def _is_current(self) -> bool:
+        try:
+            found = os.stat(self.path, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def _open(self) -> None:
+        try:
+            self._fd, self._identity = open_log(self.path, self._mode)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
+            self._fd, self._identity = open_log(self.path, self._mode)
+        self._rollover = _rotation.next_rollover(self._every, self._opened())
+        size = self.size()
+        # Somebody else's half line must not swallow our first record.
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")
+
+    def _opened(self) -> float:
+        """Return since when the file is filled: a file that exists goes on with its period."""
+        found = os.fstat(self._fd)
+        return found.st_mtime if found.st_size else time.time()
+
+    def _sync_directory(self) -> None:
+        fd = os.open(os.path.dirname(self.path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def open_log(path: str, mode: int) -> tuple[int, Identity]:
+    """Open a log file for appending and return descriptor and identity; follow no link, take no fifo.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file of one name.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
+        os.fchmod(fd, mode)
+    except FileExistsError:
+        fd = os.open(path, flags)
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(fd)
+        what = "has a second name (hard link)" if stat.S_ISREG(found.st_mode) else "is no regular file"
+        raise OSError(errno.EINVAL, f"{what}; give mplog a file of its own", path)
+    return fd, (found.st_dev, found.st_ino)
+
+
+def check_log(path: str, mode: int) -> None:
+    """Open and close the log file, so that what is wrong with it is said in the caller of `setup`.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        fd, _ = open_log(path, mode)
+    except OSError as error:
+        reason = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise ConfigError(f"`file` is {path!r}, which cannot be written ({reason}); name another file.") from error
+    os.close(fd)
