@@ -75,7 +75,7 @@ def cut(text: str, size: int) -> str:
         return text
     tail = size // 4
     head = size - tail
-    return f"{text[:head]}[... {len(text) - head - tail} characters cut ...]{text[len(text) - tail:]}"
+    return f"{text[:head]}[... {len(text) - head - tail} characters cut ...]{text[len(text) - tail :]}"
 
 
 def cut_quoted(text: str, size: int) -> str:

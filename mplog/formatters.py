@@ -253,9 +253,7 @@ def wants_color(
 
 
 _PROCESS_COLORS = [
-    f"{shade}{hue}"
-    for shade in ("", "light_")
-    for hue in ("cyan", "green", "yellow", "blue", "purple")
+    f"{shade}{hue}" for shade in ("", "light_") for hue in ("cyan", "green", "yellow", "blue", "purple")
 ]
 
 

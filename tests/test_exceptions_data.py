@@ -60,14 +60,14 @@ def remote(number):
     return divide(number)
 
 
-class BrokenText(Exception):
+class BrokenTextError(Exception):
     def __str__(self):
         raise RuntimeError("no text")
 
     __repr__ = __str__
 
 
-class Interfering(Exception):
+class InterferingError(Exception):
     @property
     def __notes__(self):
         raise RuntimeError("no notes")
@@ -162,11 +162,17 @@ def test_text_alone_becomes_data():
     data = text_data(text)
     assert (data["type"], data["message"], data["text"]) == ("ValueError", "bad number", text)
     assert data["frames"][-1]["func"] == "chained"
-    for odd in ("", "no traceback", "Traceback (most recent call last):", "a.b.C: d: e\nf", '  File "x", line 9' * 9):
+    for odd in (
+        "",
+        "no traceback",
+        "Traceback (most recent call last):",
+        "a.b.C: d: e\nf",
+        '  File "x", line 9' * 9,
+    ):
         assert set(text_data(odd)) == {"type", "module", "message", "frames", "text"}
 
 
-@pytest.mark.parametrize("kind", [BrokenText, Interfering])
+@pytest.mark.parametrize("kind", [BrokenTextError, InterferingError])
 def test_broken_exceptions_are_still_named(kind):
     """An exception whose own methods raise is written with its type and its frames."""
 
@@ -181,12 +187,12 @@ def test_broken_exceptions_are_still_named(kind):
 def test_exceptions_with_an_odd_type():
     """A class that lies about its name costs nothing."""
 
-    class Odd(Exception):
+    class OddError(Exception):
         pass
 
-    Odd.__module__ = 5
-    Odd.__qualname__ = "a\nb"
-    assert data_of(Odd("x"))["type"] == "a\nb"
+    OddError.__module__ = 5
+    OddError.__qualname__ = "a\nb"
+    assert data_of(OddError("x"))["type"] == "a\nb"
 
 
 def overflow(depth):

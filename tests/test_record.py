@@ -12,7 +12,8 @@ import re
 import sys
 import time
 import uuid
-from collections import OrderedDict, UserDict, namedtuple
+from collections import OrderedDict, UserDict
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -31,19 +32,20 @@ from mplog._record import (
 )
 
 FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-any_text = st.text(st.characters(exclude_categories=()) | st.sampled_from("\x00\x1b\n\r\x7f\x9b\u202e\ufeff\ud800"))
+hard_characters = st.sampled_from("\x00\x1b\n\r\x7f\x9b\u202e\ufeff\ud800")
+any_text = st.text(st.characters(exclude_categories=()) | hard_characters)
 sane_text = st.text(st.characters(exclude_categories=("Cs",)))
 sane_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
-    | sane_text,
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | sane_text
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(sane_text, inner, max_size=5),
     max_leaves=10,
 )  # fmt: skip
 any_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | any_text | st.binary() | st.complex_numbers()
     | st.dates() | st.decimals() | st.uuids(),
-    lambda inner: st.lists(inner) | st.dictionaries(any_text | st.integers() | st.none(), inner) | st.tuples(inner)
-    | st.frozensets(st.integers() | any_text),
+    lambda inner: st.lists(inner) | st.dictionaries(any_text | st.integers() | st.none(), inner)
+    | st.tuples(inner) | st.frozensets(st.integers() | any_text),
     max_leaves=20,
 )  # fmt: skip
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -143,7 +145,9 @@ class Job:
     key: str = dataclasses.field(default="hidden", repr=False)
 
 
-Point = namedtuple("Point", "x y")
+class Point(NamedTuple):
+    x: int
+    y: int
 
 
 def cycle():
@@ -189,8 +193,6 @@ ZOO = {
     "generator": (n for n in range(3)),
     "module": sys,
 }
-
-
 
 
 # quote
@@ -402,7 +404,8 @@ def test_a_time_that_is_none_is_now(created):
     """A record without a usable time gets the present one."""
     record = make()
     record.created = created
-    assert abs(datetime.datetime.fromisoformat(check_line(line_of(record))["time"]).timestamp() - time.time()) < 60
+    shown = datetime.datetime.fromisoformat(check_line(line_of(record))["time"])
+    assert abs(shown.timestamp() - time.time()) < 60
 
 
 def test_task_and_stack_are_own_fields():
@@ -456,15 +459,19 @@ def test_hostile_objects_cost_no_record(value, place):
     elif place == "key" and isinstance(value, str):
         record.__dict__[value] = 1
     else:
-        for name in ("name", "levelname", "pathname", "lineno", "funcName", "processName", "process", "threadName",
-                     "created", "exc_info", "exc_text", "stack_info", "taskName"):  # fmt: skip
+        for name in ("name", "levelname", "pathname", "lineno", "funcName", "processName", "process",
+                     "threadName", "created", "exc_info", "exc_text", "stack_info", "taskName"):  # fmt: skip
             record.__dict__[name] = value
     line = line_of(record, max_record=100_000)
     assert len(line) <= 100_000
     check_line(line)
 
 
-@given(msg=any_text | any_values, args=st.lists(any_values, max_size=3), own=st.dictionaries(any_text, any_values))
+@given(
+    msg=any_text | any_values,
+    args=st.lists(any_values, max_size=3),
+    own=st.dictionaries(any_text, any_values),
+)
 @quick
 def test_any_record_is_one_line(msg, args, own):
     """Any message, arguments and fields make one valid line."""
@@ -476,11 +483,15 @@ def test_any_record_is_one_line(msg, args, own):
     check_line(line)
 
 
-@given(sane_text, st.dictionaries(sane_text.filter(lambda key: key not in make().__dict__), sane_values, max_size=4))
+@given(
+    sane_text,
+    st.dictionaries(sane_text.filter(lambda key: key not in make().__dict__), sane_values, max_size=4),
+)
 @quick
 def test_a_sane_record_comes_back(msg, own):
     """decode(encode(r)) == r for what JSON can hold."""
-    own = {key: value for key, value in own.items() if key not in FIELDS and key not in ("exc", "message", "asctime", "taskName")}
+    reserved = (*FIELDS, "exc", "message", "asctime", "taskName")
+    own = {key: value for key, value in own.items() if key not in reserved}
     fields = check_line(line_of(make(msg, **own), max_record=1 << 30))
     assert fields["msg"] == msg
     assert {key: fields[key] for key in list(fields)[11:]} == own
@@ -604,7 +615,13 @@ def test_the_schema_holds_whoever_wrote_the_line():
     """After decoding, texts are texts and numbers are numbers, and missing ones are empty."""
     fields = decode(b'{"time":5,"level":null,"msg":{"a":1},"pid":"x","line":true,"seq":1.5,"own":[1]}')
     assert fields["time"] == "5"
-    assert (fields["level"], fields["logger"], fields["pid"], fields["line"], fields["seq"]) == ("", "", 0, 0, 0)
+    assert (fields["level"], fields["logger"], fields["pid"], fields["line"], fields["seq"]) == (
+        "",
+        "",
+        0,
+        0,
+        0,
+    )
     assert isinstance(fields["msg"], str)
     assert fields["own"] == [1]
 
@@ -632,8 +649,8 @@ def test_log_records_for_user_handlers_are_complete():
     record = make("hello %s", "you", job=4, stack_info="Stack", taskName="T")
     record.created = 1764155471.25
     again = to_log_record(decode(line_of(record)) | {"getMessage": 1, "name": "x", "message": "y"})
-    for name in ("name", "levelname", "levelno", "pathname", "filename", "module", "lineno", "funcName", "created",
-                 "process", "processName", "threadName", "stack_info", "job"):  # fmt: skip
+    for name in ("name", "levelname", "levelno", "pathname", "filename", "module", "lineno", "funcName",
+                 "created", "process", "processName", "threadName", "stack_info", "job"):  # fmt: skip
         assert getattr(again, name) == getattr(record, name), name
     assert (again.msg, again.args, again.getMessage()) == ("hello you", None, "hello you")
     assert (again.msecs, again.exc_info, again.exc_text, again.taskName) == (250.0, None, None, "T")
@@ -649,6 +666,6 @@ def test_logging_imports_no_json_package_nor_msgspec():
     code = (
         "import sys, logging; from mplog._record import encode_record;"
         "encode_record(logging.LogRecord('n', 20, 'f', 1, 'm', (), None), 1);"
-        "print([n for n in ('msgspec', 'json', 'datetime', 'structlog', 'colorlog', 'argparse') if n in sys.modules])"
+        "print({'msgspec', 'json', 'datetime', 'structlog', 'colorlog', 'argparse'} & {*sys.modules})"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
