@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 
 class Command(NamedTuple):
@@ -32,6 +32,13 @@ COMMANDS = (
     Command("completion", "mplog.viewer.completion", "print a completion script for bash, zsh or fish"),
     Command("demo", "mplog.demo", "write a sample log with many processes"),
 )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Say what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def available() -> list[Command]:
@@ -63,18 +70,42 @@ def _run(args: list[str]) -> int:
     if chosen is None:
         return _overview(args, commands)
     module = importlib.import_module(chosen.module)
-    parser = argparse.ArgumentParser(
-        prog=f"mplog {name}", description=chosen.summary, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        prog=f"mplog {name}",
+        description=chosen.summary[0].upper() + chosen.summary[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
-    return int(module.run(parser.parse_args(args[1:])))
+    prepare = getattr(module, "prepare_arguments", None)
+    rest = args[1:] if prepare is None else prepare(args[1:])
+    return int(module.run(parser.parse_intermixed_args(rest)))
 
 
 def _overview(args: list[str], commands: list[Command]) -> int:
-    parser = argparse.ArgumentParser(prog="mplog", description="Read the logs that mplog writes, and others'.")
-    parser.add_argument("command", choices=[command.name for command in commands])
-    parser.parse_args(args or ["--help"])
-    return 2
+    from mplog.viewer.exceptions import ViewerError
+
+    first = args[0] if args else "--help"
+    if first in ("-h", "--help", "help"):
+        width = max(len(command.name) for command in commands)
+        print("usage: mplog COMMAND [ARGUMENTS]\n\nRead the logs that mplog writes, and those of others.\n")
+        for command in commands:
+            print(f"  {command.name:<{width}}  {command.summary}")
+        print(
+            "\nmplog COMMAND --help says more, with examples. Without a command, a file is viewed: mplog app.log"
+        )
+        return 0
+    if first in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"mplog {version('mplog')}")
+        return 0
+    if os.path.exists(first):
+        return _run(["view", *args])
+    import difflib
+
+    close = difflib.get_close_matches(first, [command.name for command in commands], n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "see mplog --help"
+    raise ViewerError(f"there is no command or file {first!r}; {hint}")
 
 
 if __name__ == "__main__":

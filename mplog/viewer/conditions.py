@@ -117,6 +117,37 @@ class LevelRange:
 
 
 @dataclass(frozen=True)
+class LoggerLevels:
+    """The level is at least that of the record's nearest named logger; "" is the root, other loggers pass."""
+
+    loggers: dict[str, int]
+
+    def predicate(self) -> Predicate:
+        """Return the test, with the level of each logger remembered."""
+        least: dict[str, int] = {}
+
+        def test(record: Record) -> bool:
+            name = record.logger
+            known = least.get(name)
+            if known is None:
+                if len(least) > 4096:
+                    least.clear()
+                known = least[name] = self._least(name)
+            return record.levelno >= known
+
+        return test
+
+    def _least(self, name: str) -> int:
+        while name and name not in self.loggers:
+            name = name.rpartition(".")[0]
+        return self.loggers.get(name, 0)
+
+    def needle(self) -> Needle | None:
+        """Return the known names from the lowest level on."""
+        return level_needle(min((*self.loggers.values(), self.loggers.get("", 0))), 1 << 30)
+
+
+@dataclass(frozen=True)
 class Glob:
     """A text field matches a shell pattern; `logger` without a wildcard also means its children."""
 

@@ -72,6 +72,7 @@ class Record:
         )
 
 
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
@@ -80,6 +81,19 @@ def decode_object(raw: bytes) -> dict[str, Any] | None:
     try:
         value = _decode(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        return _lenient(raw)
+    return value if type(value) is dict else None
+
+
+def _lenient(raw: bytes) -> dict[str, Any] | None:
+    """Accept what the standard library writes beyond JSON: NaN, Infinity, lone surrogates."""
+    if raw[-1:] != b"}" and raw.rstrip()[-1:] != b"}":
+        return None
+    import json
+
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
         return None
     return value if type(value) is dict else None
 
@@ -128,7 +142,10 @@ def text_of(value: object) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return msgspec.json.encode(value).decode("utf-8", "backslashreplace")
+    try:
+        return _encode(value).decode("utf-8", "backslashreplace")
+    except (UnicodeError, RecursionError, ValueError, OverflowError, msgspec.MsgspecError):
+        return ascii(value)
 
 
 def damaged_record(raw: bytes, offset: int, source: str) -> Record:

@@ -28,7 +28,6 @@ class Parser:
         self._json_seen = False
         self._held: Record | None = None
         self._held_size = 0
-        self._early: list[tuple[bytes, int]] = []
 
     def feed(self, raw: bytes, offset: int) -> Sequence[Record]:
         """Return the records that this line (without its newline) completes."""
@@ -39,6 +38,12 @@ class Parser:
                 record = own_record(data, raw, offset, self.source)
                 return (record or jsonlines.foreign_record(data, raw, offset, self.source),)
         return self._slow(raw, offset)
+
+    def begins(self, raw: bytes) -> bool:
+        """Say whether a line begins a record, rather than continuing the one above it."""
+        if self._json and raw[:1] == b"{":
+            return True
+        return self._only_json or self._text(raw, 0, self.source) is not None
 
     def _slow(self, raw: bytes, offset: int) -> Sequence[Record]:
         if raw[-1:] == b"\r":

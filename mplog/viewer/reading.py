@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import glob as _glob
 import heapq
+import importlib
 import os
-import sys
+import select
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -14,7 +15,8 @@ from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
 from mplog.viewer.parsing import Parser
 
-BLOCK = 1 << 20
+BLOCK = 1 << 19
+MAX_LINE = 16 << 20
 SUFFIXES = (".log", ".json", ".jsonl", ".ndjson")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
@@ -86,9 +88,14 @@ def rotations(name: str) -> list[tuple[int, str]]:
 
 
 def open_source(path: str) -> BinaryIO:
-    """Open a file for reading, decompressed."""
+    """Open a file for reading, decompressed.
+
+    Raises:
+        ViewerError: a `.zst` file and no module that reads it.
+        OSError: the file cannot be opened.
+    """
     if path == "-":
-        return sys.stdin.buffer
+        return open(0, "rb", buffering=0, closefd=False)
     if path.endswith(".gz"):
         import gzip
 
@@ -101,21 +108,86 @@ def open_source(path: str) -> BinaryIO:
         import lzma
 
         return lzma.open(path)  # type: ignore[return-value]
+    if path.endswith(".zst"):
+        return _open_zstd(path)
     return open(path, "rb", buffering=0)
 
 
-def blocks(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield (offset, whole lines) of a stream; the last block may lack its newline."""
-    offset = 0
-    rest = b""
-    while chunk := stream.read(BLOCK):
+def arriving() -> Iterator[tuple[int, bytes]]:
+    """Yield (offset, whole lines) of standard input as they arrive; an empty block when nothing has for 0.1 s."""
+    offset, rest, quiet = 0, b"", True
+    while True:
+        if not quiet and not select.select([0], [], [], 0.1)[0]:
+            quiet = True
+            yield offset, b""
+        chunk = os.read(0, 1 << 16)
+        if not chunk:
+            break
+        quiet = False
+        cut = chunk.rfind(b"\n") + 1
+        if cut:
+            block = rest + chunk[:cut]
+            yield offset, block
+            offset += len(block)
+            rest = chunk[cut:]
+        elif len(rest) < MAX_LINE:
+            rest += chunk
+    if rest:
+        yield offset, rest
+
+
+def _open_zstd(path: str) -> BinaryIO:
+    """Open a zstd file with whichever module there is: Python 3.14 has one, pyzstd and zstandard are others."""
+    for name in ("compression.zstd", "backports.zstd", "pyzstd", "zstandard"):
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        opened: BinaryIO = module.open(path, "rb")
+        return opened
+    raise ViewerError(
+        f"{path}: reading .zst needs Python 3.14 or the module zstandard (pip install zstandard); "
+        f"or unpack it on the way: zstd -dc {path} | mplog view -"
+    )
+
+
+def is_compressed(path: str) -> bool:
+    """Say whether a file is compressed, by its name."""
+    return path.endswith(COMPRESSED)
+
+
+def blocks(stream: BinaryIO, begin: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """Yield (offset, whole lines) of a stream; the last block may lack its newline.
+
+    A line longer than 16 MiB is cut there; the offsets stay right.
+
+    Args:
+        stream: of bytes.
+        begin: the first byte to read, if the stream is a file.
+        end: behind the last byte to read; None is the end of the stream.
+    """
+    if begin:
+        stream.seek(begin)
+    offset, rest, skipped = begin, b"", 0
+    left = (1 << 62) if end is None else end - begin
+    while left > 0 and (chunk := stream.read(min(BLOCK, left))):
+        left -= len(chunk)
         cut = chunk.rfind(b"\n") + 1
         if not cut:
-            rest += chunk
+            kept = chunk[: MAX_LINE - len(rest)]
+            rest += kept
+            skipped += len(chunk) - len(kept)
             continue
-        block = rest + chunk[:cut]
-        yield offset, block
-        offset += len(block)
+        if skipped:
+            line_end = chunk.find(b"\n")
+            yield offset, rest
+            offset += len(rest) + skipped + line_end + 1
+            chunk, cut = chunk[line_end + 1 :], cut - line_end - 1
+            rest, skipped = b"", 0
+        if cut:
+            block = rest + chunk[:cut] if rest else chunk[:cut]
+            yield offset, block
+            offset += len(block)
         rest = chunk[cut:]
     if rest:
         yield offset, rest

@@ -1,0 +1,140 @@
+"""`--cursor-file`: go on where the last call ended, also behind a rotation. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mplog.viewer.exceptions import ViewerError
+from mplog.viewer.lines import Record
+from mplog.viewer.reading import is_compressed, rotations
+
+if TYPE_CHECKING:
+    from mplog.viewer.scan import Plan
+    from mplog.viewer.view import View
+
+HEAD = 256
+
+
+def fingerprint(fd: int, size: int) -> list[int]:
+    """Return length and checksum of a file's first bytes: a rotated file keeps them, a new one has others."""
+    head = os.pread(fd, min(size, HEAD), 0)
+    return [len(head), zlib.crc32(head)]
+
+
+def same_file(fd: int, mark: list[int]) -> bool:
+    """Say whether a file begins with the bytes of a fingerprint."""
+    head = os.pread(fd, mark[0], 0)
+    return len(head) == mark[0] and zlib.crc32(head) == mark[1]
+
+
+def load(path: str) -> dict[str, dict[str, object]]:
+    """Return the places that a cursor file holds; nothing if there is none yet.
+
+    Raises:
+        ViewerError: the file is no cursor file.
+    """
+    try:
+        with open(path, encoding="utf-8") as stream:
+            value = json.load(stream)
+        places = value["files"]
+        for place in places.values():
+            int(place["offset"]), [int(number) for number in place["head"]]
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ViewerError(f"{path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ViewerError(f"{path}: this is no cursor file; delete it or name another") from None
+    return dict(places)
+
+
+def save(path: str, places: dict[str, dict[str, object]]) -> None:
+    """Write a cursor file in one step, so that a killed call leaves the old one.
+
+    Raises:
+        ViewerError: it cannot be written.
+    """
+    partial = f"{path}.{os.getpid()}.part"
+    try:
+        with open(partial, "w", encoding="utf-8") as stream:
+            json.dump({"files": places}, stream)
+        os.replace(partial, path)
+    except OSError as error:
+        raise ViewerError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def from_cursor(view: View, plan: Plan) -> Iterator[Record]:
+    """Yield the selected records behind the cursor, of all logs in turn; then move the cursor.
+
+    Raises:
+        ViewerError: the cursor file, or a log, cannot be read.
+    """
+    cursor = os.path.abspath(view.args.cursor_file)
+    places = load(cursor)
+    left = view.args.max_count
+    for source in view.sources:
+        if source.path == "-" or is_compressed(source.path):
+            raise ViewerError(f"--cursor-file needs a plain file; {source.path} is none")
+        key = os.path.realpath(source.path)
+        for path, begin in _unread(source.path, places.get(key)):
+            for record in _records(path, begin, plan):
+                if left is not None:
+                    if not left:
+                        break
+                    left -= 1
+                yield record
+                places[key] = _place(path, record.offset + len(record.raw) + 1)
+            else:
+                places[key] = _place(path, _complete(path))
+            if left == 0:
+                break
+    save(cursor, places)
+
+
+def _place(path: str, offset: int) -> dict[str, object]:
+    with open(path, "rb", buffering=0) as stream:
+        return {"head": fingerprint(stream.fileno(), offset), "offset": offset}
+
+
+def _complete(path: str) -> int:
+    """Return the offset behind the last whole line."""
+    with open(path, "rb", buffering=0) as stream:
+        end = os.fstat(stream.fileno()).st_size
+        while end > 0:
+            begin = max(0, end - (1 << 16))
+            newline = os.pread(stream.fileno(), end - begin, begin).rfind(b"\n")
+            if newline >= 0:
+                return begin + newline + 1
+            end = begin
+    return 0
+
+
+def _unread(path: str, place: dict[str, object] | None) -> list[tuple[str, int]]:
+    """Return (file, first byte) of everything behind a place: the rest of its file, and the younger files."""
+    if place is None:
+        return [(path, 0)]
+    mark = [int(str(number)) for number in place["head"]]  # type: ignore[attr-defined]
+    younger: list[tuple[str, int]] = []
+    for name in [path, *(name for _, name in rotations(path) if not is_compressed(name))]:
+        with open(name, "rb", buffering=0) as stream:
+            if same_file(stream.fileno(), mark):
+                size = os.fstat(stream.fileno()).st_size
+                offset = int(str(place["offset"]))
+                return [(name, offset if offset <= size else 0), *reversed(younger)]
+        younger.append((name, 0))
+    return [(path, 0)]
+
+
+def _records(path: str, begin: int, plan: Plan) -> Iterator[Record]:
+    from mplog.viewer.reading import blocks
+    from mplog.viewer.scan import Scanner
+
+    scanner = Scanner(path, plan)
+    with open(path, "rb", buffering=0) as stream:
+        for at, block in blocks(stream, begin, _complete(path)):
+            yield from scanner.block(block, at)
+    yield from scanner.finish()

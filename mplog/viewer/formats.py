@@ -1,0 +1,259 @@
+"""Output for programs and for one's own taste: raw, json, jsonl, logfmt, csv, short, a template.
+
+Runs in the command `mplog`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from mplog.viewer import colours
+from mplog.viewer.escapes import escape, escape_json, escape_lines
+from mplog.viewer.exceptions import ViewerError
+from mplog.viewer.fields import getter
+from mplog.viewer.lines import Record, text_of
+from mplog.viewer.look import Look
+from mplog.viewer.pretty import Pretty
+from mplog.viewer.timespec import Calendar
+from mplog.viewer.values import as_object, json_text, short, utc_text
+
+FORMATS = ("pretty", "short", "raw", "json", "jsonl", "logfmt", "csv", "html", "trace")
+FOR_PROGRAMS = ("json", "jsonl", "logfmt", "csv")
+
+
+class Renderer(Protocol):
+    """Turn records into text. `begin` and `end` frame the whole output."""
+
+    def begin(self) -> str:
+        """Return what comes before the first record."""
+        ...
+
+    def render(self, records: Iterable[Record]) -> str:
+        """Return the text of records."""
+        ...
+
+    def end(self) -> str:
+        """Return what comes after the last record."""
+        ...
+
+
+class _Each:
+    """A renderer made of a function for one record."""
+
+    def __init__(self, one: Callable[[Record], str], begin: str = "", end: str = "") -> None:
+        self._one, self._begin, self._end = one, begin, end
+
+    def begin(self) -> str:
+        return self._begin
+
+    def render(self, records: Iterable[Record]) -> str:
+        return "".join(map(self._one, records))
+
+    def end(self) -> str:
+        return self._end
+
+
+class _JsonArray(_Each):
+    """One JSON document: an array with a record a line."""
+
+    def __init__(self, one: Callable[[Record], str]) -> None:
+        super().__init__(one)
+        self._any = False
+
+    def render(self, records: Iterable[Record]) -> str:
+        texts = [self._one(record) for record in records]
+        if not texts:
+            return ""
+        lead = ",\n" if self._any else "[\n"
+        self._any = True
+        return lead + ",\n".join(texts)
+
+    def end(self) -> str:
+        return "\n]\n" if self._any else "[]\n"
+
+
+class _Pretty(Pretty):
+    def begin(self) -> str:
+        return ""
+
+    def end(self) -> str:
+        return ""
+
+
+def renderer(look: Look, *, grow: bool = False) -> Renderer:
+    """Return the renderer of an output format.
+
+    Raises:
+        ViewerError: the template is wrong.
+    """
+    if look.template is not None:
+        return _Each(template(look.template, look))
+    if look.output == "raw":
+        return _Each(_raw)
+    if look.output == "jsonl":
+        return _Each(_jsonl(look))
+    if look.output == "json":
+        one = _object(look)
+        return _JsonArray(lambda record: json_text(one(record)))
+    if look.output == "logfmt":
+        return _Each(_logfmt(look))
+    if look.output == "csv":
+        return _csv(look)
+    if look.output == "short":
+        return _Each(_short(look))
+    return _Pretty(look, grow=grow)
+
+
+def _raw(record: Record) -> str:
+    text = record.raw.decode("utf-8", "backslashreplace")
+    if record.format in ("mplog", "json"):
+        return escape_json(text) + "\n"
+    return escape_lines(text) + "\n"
+
+
+def _object(look: Look) -> Callable[[Record], dict[str, Any]]:
+    shows = look.shows()
+    return lambda record: as_object(record, shows)
+
+
+def _jsonl(look: Look) -> Callable[[Record], str]:
+    shows = look.shows()
+
+    def one(record: Record) -> str:
+        if shows is None and record.format == "mplog":
+            return _raw(record)
+        return json_text(as_object(record, shows)) + "\n"
+
+    return one
+
+
+def _logfmt(look: Look) -> Callable[[Record], str]:
+    shows = look.shows()
+
+    def one(record: Record) -> str:
+        parts = []
+        for name, value in as_object(record, shows).items():
+            if name == "exc" and isinstance(value, dict):
+                value = value.get("text") or f"{text_of(value.get('type'))}: {text_of(value.get('message'))}"
+            key = re.sub(r'[\s="]', "_", escape(name))
+            parts.append(f"{key}={short(value) if value != '' else chr(34) * 2}")
+        return " ".join(parts) + "\n"
+
+    return one
+
+
+_COLUMNS = ("time", "level", "msg", "logger", "process", "pid", "thread", "file", "line", "func", "seq")
+
+
+def _csv(look: Look) -> Renderer:
+    import csv
+    import io
+
+    columns = [name for name in (look.keys or (*_COLUMNS, "exc", "fields")) if name not in look.hide]
+    getters = [_cell(name) for name in columns]
+
+    def one(record: Record) -> str:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow([get(record) for get in getters])
+        return text.getvalue()
+
+    head = io.StringIO()
+    csv.writer(head, lineterminator="\n").writerow([escape(name) for name in columns])
+    return _Each(one, head.getvalue())
+
+
+def _cell(name: str) -> Callable[[Record], str]:
+    if name == "fields":
+        return lambda record: json_text(record.fields) if record.fields else ""
+    if name == "time":
+        return lambda record: utc_text(record.time) if record.time is not None else escape(record.time_text)
+    get = getter(name)
+
+    def cell(record: Record) -> str:
+        value = get(record)
+        if name == "exc" and isinstance(value, dict):
+            value = value.get("text") or f"{text_of(value.get('type'))}: {text_of(value.get('message'))}"
+        if value is None:
+            return ""
+        return escape_lines(value) if isinstance(value, str) else escape_json(text_of(value))
+
+    return cell
+
+
+def _short(look: Look) -> Callable[[Record], str]:
+    calendar = Calendar(look.zone)
+    dim, reset = (colours.DIM, colours.RESET) if look.colour else ("", "")
+
+    def one(record: Record) -> str:
+        if record.damaged:
+            return f"{dim}damaged at byte {record.offset:,}: {escape(record.msg[:200])}{reset}\n"
+        clock = calendar.clock(int(record.time // 1)) if record.time is not None else " " * 8
+        tone = colours.of_name(record.process) if look.colour else ""
+        level = colours.of_level(record.levelno) if look.colour else ""
+        name = escape(record.process) or (f"[{record.pid}]" if record.pid is not None else "")
+        name = f"{tone}{name:<{look.names}}{reset} " if name or look.names else ""
+        message = escape(record.msg.split("\n", 1)[0])
+        if record.exc is not None and look.tb != "no":
+            kind = text_of(record.exc.get("type"))
+            detail = text_of(record.exc.get("message")).split("\n", 1)[0]
+            message += f" {dim}[{escape(kind)}{': ' if detail else ''}{escape(detail)}]{reset}"
+        return f"{dim}{clock}{reset} {level}{escape(record.level)[:1] or ' '}{reset} {name}{message}\n"
+
+    return one
+
+
+_PLACE = re.compile(r"\{\{|\}\}|\{([^{}:!]*)(?::([<>^]?\d{1,3}))?\}|[{}]")
+
+
+def template(text: str, look: Look) -> Callable[[Record], str]:
+    """Return the function that fills a template: `{level:<8} {user.id} {msg}`; `{clock}`, `{date}` and `{traceback}` too.
+
+    Raises:
+        ViewerError: a brace is not closed.
+    """
+    parts: list[Callable[[Record], str]] = []
+    at = 0
+    text = text.replace("\\t", "\t").replace("\\n", "\n")
+    for match in _PLACE.finditer(text):
+        literal = text[at : match.start()]
+        at = match.end()
+        if match[0] in ("{{", "}}"):
+            literal += match[0][0]
+        elif not match[1]:
+            raise ViewerError(
+                f"--template: {match[0]!r} at position {match.start()} is no field; "
+                "write {level}, {msg:<40}, or {{ for a brace"
+            )
+        parts.append(_literal(literal))
+        if match[1]:
+            parts.append(_place(match[1].strip(), match[2] or "", look))
+    parts.append(_literal(text[at:] + "\n"))
+    return lambda record: "".join([part(record) for part in parts])
+
+
+def _literal(text: str) -> Callable[[Record], str]:
+    return lambda _record: text
+
+
+def _place(name: str, spec: str, look: Look) -> Callable[[Record], str]:
+    if name in ("clock", "date"):
+        calendar = Calendar(look.zone)
+        cut = slice(0, 10) if name == "date" else slice(11, None)
+        return lambda record: format(
+            calendar.stamp(record.time)[cut] if record.time is not None else "", spec
+        )
+    if name == "traceback":
+        from mplog.viewer.tracebacks import render
+
+        mode, colour = look.tb, look.colour
+        return lambda record: "\n".join(render(record.exc, mode, colour=colour)) if record.exc else ""
+    get = getter(name)
+
+    def place(record: Record) -> str:
+        value = get(record)
+        shown = "" if value is None else escape(value) if isinstance(value, str) else short(value)
+        return format(shown, spec)
+
+    return place

@@ -1,0 +1,62 @@
+"""A lane for each process or thread beside the records, as `git log --graph` draws branches. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+from mplog.viewer import colours
+from mplog.viewer.lines import Record
+
+_MARKS = ((40, "✖"), (30, "◆"), (20, "●"), (0, "○"))
+
+
+class Lanes:
+    """Give each process (or thread) a lane from its first record to its end, and draw them.
+
+    Args:
+        by: `process` or `thread`.
+        colour: draw each lane in the colour of its name.
+        width: of the terminal; lanes take at most a third of it, what has none left is marked at the edge.
+    """
+
+    def __init__(self, by: str, colour: bool, width: int) -> None:
+        self.by = by
+        self._colour = colour
+        self._most = max(2, width // 6)
+        self._lanes: list[tuple[object, ...] | None] = []
+        self._names: list[str] = []
+
+    def of(self, record: Record) -> tuple[str, str]:
+        """Return what is drawn beside a record's first line and beside its further lines."""
+        key: tuple[object, ...] = (record.process, record.pid)
+        name = record.process or str(record.pid or "")
+        if self.by == "thread":
+            key, name = (*key, record.thread), record.thread or name
+        at = self._lane(key, name)
+        mark = next(mark for least, mark in _MARKS if record.levelno >= least)
+        if record.fields.get("event") in ("died", "ended"):
+            mark = "┴"
+        drawn = [self._paint(i, "│" if lane is not None else " ") for i, lane in enumerate(self._lanes)]
+        further = " ".join(drawn) + " "
+        if at is None:
+            return further + mark + " ", further + "  "
+        drawn[at] = self._paint(at, mark)
+        if mark == "┴":
+            self._lanes[at] = None
+        return " ".join(drawn) + " ", further
+
+    def _lane(self, key: tuple[object, ...], name: str) -> int | None:
+        if key in self._lanes:
+            return self._lanes.index(key)
+        if None in self._lanes:
+            at = self._lanes.index(None)
+            self._lanes[at], self._names[at] = key, name
+            return at
+        if len(self._lanes) >= self._most:
+            return None
+        self._lanes.append(key)
+        self._names.append(name)
+        return len(self._lanes) - 1
+
+    def _paint(self, lane: int, text: str) -> str:
+        if not self._colour or text == " ":
+            return text
+        return f"{colours.of_name(self._names[lane])}{text}{colours.RESET}"

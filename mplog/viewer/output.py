@@ -1,0 +1,148 @@
+"""Where the output goes: standard output, a pager, a file; and what ends it. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from types import TracebackType
+
+from mplog.viewer.exceptions import ViewerError
+
+
+class Output:
+    """Write text to standard output, to a pager, or to a file.
+
+    Args:
+        path: a file to write, or None.
+        pager: start a pager if standard output is a terminal.
+
+    Raises:
+        ViewerError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | None = None, *, pager: bool = False) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._opened = False
+        self.terminal = path is None and is_terminal(1)
+        if path is not None:
+            try:
+                self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise ViewerError(f"{path}: cannot be written: {error.strerror}") from None
+            self._opened = True
+        else:
+            self._fd = 1
+            if pager and self.terminal:
+                self._start_pager()
+
+    def _start_pager(self) -> None:
+        command = os.environ.get("MPLOG_PAGER", os.environ.get("PAGER", "less"))
+        words = shlex.split(command)
+        if not words or words == ["cat"] or shutil.which(words[0]) is None:
+            return
+        environment = {"LESS": "FRX", "LESSCHARSET": "utf-8", **os.environ}
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, env=environment)
+        assert self._process.stdin is not None
+        self._fd = self._process.stdin.fileno()
+
+    @property
+    def paged(self) -> bool:
+        """Say whether a pager shows the output."""
+        return self._process is not None
+
+    def write(self, text: str) -> None:
+        """Write text.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+        """
+        self.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+    def write_bytes(self, data: bytes | memoryview) -> None:
+        """Write bytes, all of them."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._opened:
+            os.close(self._fd)
+        if self._process is not None:
+            try:
+                assert self._process.stdin is not None
+                self._process.stdin.close()
+            except OSError:
+                pass
+            while True:
+                try:
+                    self._process.wait()
+                    break
+                except KeyboardInterrupt:
+                    continue
+
+
+def is_terminal(fd: int) -> bool:
+    """Say whether a descriptor is a terminal; a closed one is none."""
+    try:
+        return os.isatty(fd)
+    except OSError:
+        return False
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal, or of COLUMNS, or 100."""
+    try:
+        return max(20, shutil.get_terminal_size((100, 24)).columns)
+    except (ValueError, OSError):
+        return 100
+
+
+class Progress:
+    """Show on a stderr terminal how far a scan is, once it takes over a second; erased before anything else.
+
+    Args:
+        total: bytes to read.
+        shown: whether to show anything at all.
+    """
+
+    def __init__(self, total: int, *, shown: bool) -> None:
+        self._total = max(1, total)
+        self._shown = shown and is_terminal(2)
+        self._start = time.monotonic()
+        self._next = self._start + 1.0
+        self._visible = False
+
+    def at(self, done: int) -> None:
+        """Note that so many bytes are read."""
+        if not self._shown:
+            return
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + 0.1
+        self._visible = True
+        share = min(1.0, done / self._total)
+        rate = done / (now - self._start) / 1e6
+        left = (self._total - done) / max(1.0, done) * (now - self._start)
+        bar = "█" * int(share * 24) + "░" * (24 - int(share * 24))
+        print(
+            f"\r{bar} {share:4.0%}  {rate:,.0f} MB/s  {left:.0f} s left\x1b[K",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def clear(self) -> None:
+        """Erase the line."""
+        if self._visible:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self._visible = False

@@ -1,0 +1,169 @@
+"""Blocks of one file to the records selected: looks for bytes first, decodes what is left. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mplog.viewer.conditions import Predicate
+from mplog.viewer.lines import Record, decode_object, own_record
+from mplog.viewer.needles import Hits, Needle
+from mplog.viewer.parsing import Parser
+from mplog.viewer.selection import Selection
+
+WIDEN = 2.0
+_SAMPLE = 1 << 18
+_WORTHWHILE = 0.3
+
+
+@dataclass
+class Damage:
+    """Count the lines that are no records, over all files; remember the first."""
+
+    mode: str = "show"
+    count: int = 0
+    path: str = ""
+    offset: int = 0
+
+    def add(self, record: Record, count: int = 1) -> None:
+        """Count a damaged line."""
+        if not self.count:
+            self.path, self.offset = record.source, record.offset
+        self.count += count
+
+    def sentence(self) -> str:
+        """Return what is said of them at the end."""
+        lines = "1 damaged line" if self.count == 1 else f"{self.count:,} damaged lines, the first"
+        return f"{lines} at byte {self.offset:,} of {self.path}"
+
+
+@dataclass
+class Plan:
+    """Say what a scan is to find, and how."""
+
+    selection: Selection = field(default_factory=Selection)
+    input_format: str = "auto"
+    damage: Damage = field(default_factory=Damage)
+    show_damaged: bool = True
+    every_record: bool = False
+
+    def needles(self) -> list[Needle]:
+        """Return the needles that may be used; none when every line has to be decoded anyway."""
+        if (
+            self.every_record
+            or self.damage.mode in ("count", "fail")
+            or self.input_format not in ("auto", "json")
+        ):
+            return []
+        return self.selection.condition.needles()
+
+
+class Scanner:
+    """Turn the blocks of one file into the selected records.
+
+    Args:
+        path: of the file, for the records.
+        plan: what to find.
+    """
+
+    def __init__(self, path: str, plan: Plan) -> None:
+        self.path = path
+        self.plan = plan
+        self.chosen: Needle | None = None
+        self._parser = Parser(path, plan.input_format)
+        self._test: Predicate | None = None if plan.every_record else plan.selection.predicate()
+        self._since, self._until = plan.selection.since, plan.selection.until
+        self._timed = self._since is not None or self._until is not None
+        self._clock: float | None = None
+        self._hits: Hits | None = None
+        self._decided = False
+
+    def block(self, block: bytes, at: int) -> list[Record]:
+        """Return the selected records of a block of whole lines that begins at byte `at` of the file."""
+        if not self._decided:
+            self._decide(block)
+        return self._find(block, at) if self._hits is not None else self._decode(block, at)
+
+    def adopt(self, other: Scanner, block: bytes) -> None:
+        """Take over another scanner's choice of a needle; the first block seen decides for both."""
+        if not other._decided:
+            other._decide(block)
+        self._decided, self._hits, self.chosen = True, other._hits, other.chosen
+
+    def finish(self) -> list[Record]:
+        """Return the record held back for continuation lines, if it is selected."""
+        return self._pick(list(self._parser.flush()))
+
+    def _decide(self, block: bytes) -> None:
+        """Choose the rarest needle of the first block, if the file is mplog's JSON and it saves work."""
+        self._decided = True
+        needles = self.plan.needles()
+        if not needles or not canonical(block[:_SAMPLE]):
+            return
+        sample = block[:_SAMPLE]
+        lines = sample.count(b"\n") + 1
+        rates = [(sum(1 for _ in needle.hits()(sample)) / lines, i) for i, needle in enumerate(needles)]
+        rate, best = min(rates)
+        if rate <= _WORTHWHILE or lines < 50:
+            self.chosen = needles[best]
+            self._hits = self.chosen.hits()
+
+    def _find(self, block: bytes, at: int) -> list[Record]:
+        assert self._hits is not None
+        found: list[Record] = []
+        test, path, timed = self._test, self.path, self._timed
+        for begin, end in self._hits(block):
+            line = block[begin:end]
+            data = decode_object(line)
+            record = own_record(data, line, at + begin, path) if data is not None else None
+            if record is None:
+                found += self._pick([*self._parser.feed(line, at + begin), *self._parser.flush()])
+            elif (test is None or test(record)) and (not timed or self._in_time(record)):
+                found.append(record)
+        return found
+
+    def _decode(self, block: bytes, at: int) -> list[Record]:
+        found: list[Record] = []
+        feed, test, timed, add = self._parser.feed, self._test, self._timed, found.append
+        for line in block.split(b"\n"):
+            if line:
+                for record in feed(line, at):
+                    if record.damaged:
+                        found += self._pick([record])
+                    elif (test is None or test(record)) and (not timed or self._in_time(record)):
+                        add(record)
+            at += len(line) + 1
+        return found
+
+    def _pick(self, records: list[Record]) -> list[Record]:
+        found = []
+        for record in records:
+            if record.damaged:
+                self.plan.damage.add(record)
+                if not self.plan.show_damaged or (self._timed and not self._in_time(record)):
+                    continue
+                found.append(record)
+            elif (self._test is None or self._test(record)) and (not self._timed or self._in_time(record)):
+                found.append(record)
+        return found
+
+    def _in_time(self, record: Record) -> bool:
+        if record.time is not None:
+            self._clock = record.time
+        clock = self._clock
+        if clock is None:
+            return self._since is None
+        return (self._since is None or clock >= self._since) and (self._until is None or clock <= self._until)
+
+
+def canonical(sample: bytes) -> bool:
+    """Say whether the whole JSON lines of a sample are mplog's own, in its own spelling."""
+    seen = 0
+    for line in sample.split(b"\n")[:-1][:200]:
+        if not line.startswith(b"{"):
+            continue
+        if not line.startswith(b'{"time":"') or line[36:47] != b'","level":"':
+            if decode_object(line) is not None:
+                return False
+            continue
+        seen += 1
+    return seen > 0

@@ -1,0 +1,376 @@
+"""`mplog view`: from options to output. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from mplog.viewer import colours, options
+from mplog.viewer.context import Context, Group
+from mplog.viewer.exceptions import ViewerError
+from mplog.viewer.formats import FOR_PROGRAMS, Renderer, renderer
+from mplog.viewer.lines import Record
+from mplog.viewer.look import Look
+from mplog.viewer.output import Output, Progress, is_terminal, terminal_width
+from mplog.viewer.pretty import LONGEST_NAME
+from mplog.viewer.reading import Source, expand, is_compressed
+from mplog.viewer.scan import Damage, Plan
+from mplog.viewer.selection import Selection, build, is_condition
+from mplog.viewer.timespec import zone_of
+from mplog.viewer.walk import Batches, backward, forward, merged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_BATCH = 256
+_FIRST = 1000
+_PAGED = ("pretty", "short", "raw")
+
+add_arguments = options.add
+prepare_arguments = options.with_defaults
+
+
+class View:
+    """Hold one call of `mplog view`: the options, what is shown, and what is to be said at the end."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        from mplog.viewer.conditions import level_number
+
+        self.args = args
+        paths = [path for path in args.paths if not is_condition(path)]
+        conditions = [path for path in args.paths if is_condition(path)]
+        self.zone = zone_of(args.tz, utc=args.utc)
+        self.selection: Selection = build(args, conditions, self.zone)
+        self.last = _last(args.lines)
+        self.fail_on = None if args.fail_on is None else level_number(args.fail_on)
+        self.before = args.before if args.before is not None else args.context or 0
+        self.after = args.after if args.after is not None else args.context or 0
+        self.damage = Damage(args.errors)
+        self.sources: list[Source] = expand(paths or [_default_path()], rotated=args.rotated)
+        self.shown = 0
+        self.worst = -1
+
+    @property
+    def for_programs(self) -> bool:
+        """Say whether the output is a data format, in which damaged lines have no place."""
+        return self.args.output in (*FOR_PROGRAMS, "html", "trace") or self.args.template is not None
+
+    def plan(self) -> Plan:
+        """Return what the scanners are to find."""
+        show = self.args.errors == "show" and self.selection.everything and not self.for_programs
+        context = bool(self.before or self.after)
+        return Plan(self.selection, self.args.input_format, self.damage, show, context)
+
+    def look(self, output: Output) -> Look:
+        """Return how records are to be shown."""
+        args = self.args
+        return Look(
+            output=args.output, colour=colours.wanted(args.color, output.terminal), colour_by=args.color_by,
+            zone=self.zone, tb=args.tb, delta=args.delta, lanes=args.lanes, keys=_names(args.keys),
+            hide=_names(args.hide), skip_unchanged=args.skip_unchanged, template=args.template,
+            width=terminal_width(), sources=_labels(self.sources), context=bool(self.before or self.after),
+        )  # fmt: skip
+
+    def count(self, records: Sequence[Record]) -> None:
+        """Note what is shown, for the exit code."""
+        self.shown += len(records)
+        if self.fail_on is not None and records:
+            self.worst = max(self.worst, max(record.levelno for record in records))
+
+    def exit_code(self) -> int:
+        """Say on stderr what is to be said at the end, and return the exit code."""
+        if self.damage.count and self.damage.mode != "skip":
+            print(f"mplog: {self.damage.sentence()}", file=sys.stderr)
+        if self.damage.count and self.damage.mode == "fail":
+            return 3
+        if self.fail_on is not None and self.worst >= self.fail_on:
+            return 4
+        if self.shown:
+            return 0
+        if not (self.damage.count and self.damage.mode == "count"):
+            from mplog.viewer.ask import why_nothing
+
+            print(f"mplog: {why_nothing(self.sources, self.selection)}", file=sys.stderr)
+        return 1
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run `mplog view` and return its exit code.
+
+    Raises:
+        ViewerError: wrong usage, or a source that cannot be read.
+    """
+    gc.disable()  # Records have no cycles; collecting costs a third of the time of a large file.
+    view = View(args)
+    _check_together(args)
+    if args.explain or args.fields or args.values is not None:
+        from mplog.viewer import ask
+
+        return ask.run(view)
+    if args.follow:
+        from mplog.viewer.following import follow
+
+        return follow(view)
+    if [source.path for source in view.sources] == ["-"] and _streams(view):
+        return _stream(view)
+    with Output(args.out, pager=not args.no_pager and args.output in _PAGED) as output:
+        try:
+            if args.output in ("html", "trace"):
+                _picture(view, output)
+            else:
+                _show(view, output)
+        except KeyboardInterrupt:
+            return 130
+        except BrokenPipeError:
+            return 0
+    return view.exit_code()
+
+
+def _streams(view: View) -> bool:
+    """Say whether standard input can be shown as it arrives."""
+    args = view.args
+    apart = args.lines or args.reverse or view.before or view.after or args.cursor_file
+    return not apart and args.output not in ("html", "trace")
+
+
+def _stream(view: View) -> int:
+    """Show standard input as it arrives. The first Ctrl-C stops the writer and lets us show the rest of it."""
+    import signal
+
+    from mplog.viewer.following import Shown
+    from mplog.viewer.reading import arriving
+    from mplog.viewer.scan import Scanner
+
+    def once(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    if not is_terminal(0):
+        signal.signal(signal.SIGINT, once)
+    with Output(view.args.out, pager=not view.args.no_pager and view.args.output in _PAGED) as output:
+        shown, scanner = Shown(view, output), Scanner("-", view.plan())
+        try:
+            for at, block in arriving():
+                if shown.add(scanner.block(block, at) if block else scanner.finish()):
+                    break
+            else:
+                shown.add(scanner.finish())
+            shown.end()
+        except KeyboardInterrupt:
+            return 130
+        except BrokenPipeError:
+            return 0
+    return view.exit_code()
+
+
+def _check_together(args: argparse.Namespace) -> None:
+    """Refuse options that contradict each other."""
+    if args.follow and args.reverse:
+        raise ViewerError("--follow and --reverse contradict each other; leave one out")
+    if args.follow and args.output in ("html", "trace", "json"):
+        raise ViewerError(
+            f"--follow and -o {args.output} contradict each other: that document ends; use -o jsonl"
+        )
+    if args.reverse and (args.after or args.before or args.context):
+        raise ViewerError("--reverse and context lines contradict each other; leave one out")
+    if args.cursor_file and (args.reverse or args.lines or args.output in ("html", "trace")):
+        raise ViewerError(
+            "--cursor-file goes on from the last call; it cannot be used with -n, -r, -o html or trace"
+        )
+
+
+def _default_path() -> str:
+    path = os.environ.get("MPLOG_FILE")
+    if path:
+        return path
+    if is_terminal(0):
+        raise ViewerError("no file given; name one, pipe something in, or set MPLOG_FILE (mplog view --help)")
+    return "-"
+
+
+def _names(lists: list[str] | None) -> tuple[str, ...]:
+    return tuple(name.strip() for text in lists or () for name in text.split(",") if name.strip())
+
+
+def _last(text: str | None) -> int | None:
+    if text is None or text == "all":
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise ViewerError(f"-n {text!r} is not a number of records; write a number or all")
+    return int(text)
+
+
+def _labels(sources: list[Source]) -> dict[str, str]:
+    """Return the column that tells several logs apart; nothing for one."""
+    if len(sources) < 2:
+        return {}
+    names = [os.path.basename(source.path) for source in sources]
+    if len(set(names)) < len(names):
+        names = [source.path for source in sources]
+    width = min(24, max(len(name) for name in names))
+    from mplog.viewer.escapes import escape
+
+    return {
+        path: f"{escape(name)[-24:]:<{width}}"
+        for name, source in zip(names, sources, strict=True)
+        for path in source.files
+    }
+
+
+def _show(view: View, output: Output) -> None:
+    from mplog.viewer import parallel
+
+    plan, look = view.plan(), view.look(output)
+    total = sum(os.path.getsize(path) for source in view.sources for path in source.files if path != "-")
+    progress = Progress(total, shown=not output.paged)
+    if parallel.fits(view, look):
+        parallel.show(view, plan, look, output, progress)
+        return
+    if view.args.cursor_file:
+        from mplog.viewer.cursors import from_cursor
+
+        records: Iterable[Record] = from_cursor(view, plan)
+    else:
+        records = selected(view, plan, progress)
+    write(view, records, look, output, progress)
+
+
+def selected(view: View, plan: Plan, progress: Progress | None = None) -> Iterator[Record]:
+    """Return the records that a call shows, in the order in which it shows them."""
+    if view.args.reverse:
+        return _limited(view, _newest_first(view, plan))
+    if view.last is not None and not plan.every_record:
+        return _limited(view, iter(last_records(view, plan, view.last)))
+    if len(view.sources) == 1:
+        records: Iterator[Record] = chain.from_iterable(forward(view.sources[0], plan, progress))
+    else:
+        records = merged([forward(source, plan, progress) for source in view.sources])
+    return _limited(view, records) if not plan.every_record else records
+
+
+def _limited(view: View, records: Iterator[Record]) -> Iterator[Record]:
+    return records if view.args.max_count is None else islice(records, view.args.max_count)
+
+
+def _newest_first(view: View, plan: Plan) -> Iterator[Record]:
+    streams: list[Batches] = [(batch[::-1] for batch in backward(source, plan)) for source in view.sources]
+    records = chain.from_iterable(streams[0]) if len(streams) == 1 else merged(streams, newest_first=True)
+    return records if view.last is None else islice(records, view.last)
+
+
+def last_records(view: View, plan: Plan, count: int) -> list[Record]:
+    """Return the last records that match, of all logs together."""
+    ends: list[Batches] = []
+    for source in view.sources:
+        if source.path == "-" or any(is_compressed(path) for path in source.files):
+            from collections import deque
+
+            tail = deque(chain.from_iterable(forward(source, plan)), maxlen=count)
+            ends.append(iter([list(tail)]))
+            continue
+        batches: list[list[Record]] = []
+        found = 0
+        if count:
+            for batch in backward(source, plan):
+                batches.append(batch[-(count - found) :])
+                found += len(batches[-1])
+                if found >= count:
+                    break
+        ends.append(iter(batches[::-1]))
+    records = list(merged(ends)) if len(ends) > 1 else list(chain.from_iterable(ends[0]))
+    return records[-count:] if count else []
+
+
+def write(
+    view: View, records: Iterable[Record], look: Look, output: Output, progress: Progress | None = None
+) -> None:
+    """Render records and write them in batches, with their context if asked for."""
+    if view.before or view.after:
+        _write_groups(view, records, look, output)
+        return
+    rest = iter(records)
+    first = list(islice(rest, _FIRST))
+    measure(look, first)
+    render = renderer(look, grow=True)
+    output.write(render.begin())
+    batch = first
+    while batch:
+        if progress is not None:
+            progress.clear()
+        output.write(render.render(batch))
+        view.count(batch)
+        batch = list(islice(rest, _BATCH))
+    output.write(render.end())
+
+
+def measure(look: Look, records: Iterable[Record]) -> None:
+    """Find the common width of the process names, and the names that several pids share."""
+    names: dict[str, int | None] = {}
+    for record in records:
+        if record.process:
+            if names.setdefault(record.process, record.pid) != record.pid:
+                look.shared.add(record.process)
+        elif record.pid is not None:
+            names[f"[{record.pid}]"] = None
+    widths = [
+        len(name) + (2 + len(str(pid)) if name in look.shared and look.output == "pretty" else 0)
+        for name, pid in names.items()
+    ]
+    look.names = max([look.names, *(min(width, LONGEST_NAME) for width in widths)])
+
+
+def _write_groups(view: View, records: Iterable[Record], look: Look, output: Output) -> None:
+    test = view.selection.predicate() or (lambda _record: True)
+    context = Context(view.before, view.after, view.args.context_by, test)
+    groups: Iterator[Group] = chain(chain.from_iterable(map(context.feed, records)), context.finish())
+    if view.last is not None:
+        from collections import deque
+
+        groups = iter(deque(groups, maxlen=view.last)) if view.last else iter(())
+    if view.args.max_count is not None:
+        groups = islice(groups, view.args.max_count)
+    render: Renderer | None = None
+    dim, reset = (colours.DIM, colours.RESET) if look.colour else ("", "")
+    for group in groups:
+        shown = [record for record, _ in group]
+        measure(look, shown)
+        if render is None:
+            render = renderer(look, grow=True)
+            output.write(render.begin())
+        elif not view.for_programs:
+            output.write(f"{dim}--{reset}\n")
+        output.write(render.render(shown))
+        view.count([record for record, matched in group if matched])
+    if render is not None:
+        output.write(render.end())
+
+
+def _picture(view: View, output: Output) -> None:
+    """Write a page or a trace of the selected records."""
+    import importlib
+
+    name = view.args.output
+    module = importlib.import_module(f"mplog.viewer.{name}")
+
+    def counted() -> Iterator[Record]:
+        for record in selected(view, view.plan()):
+            if not record.damaged:
+                view.count([record])
+                yield record
+
+    class _Text:
+        def write(self, text: str) -> int:
+            output.write(text)
+            return len(text)
+
+        def flush(self) -> None:
+            return None
+
+    if name == "html":
+        module.write_html(counted(), _Text(), title=", ".join(os.path.basename(s.path) for s in view.sources))
+    else:
+        module.write_trace(counted(), _Text())

@@ -1,0 +1,226 @@
+"""The ways through a log: forward, backward, from a time on; batches of selected records. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from mplog.viewer.exceptions import ViewerError
+from mplog.viewer.lines import Record
+from mplog.viewer.output import Progress
+from mplog.viewer.parsing import Parser
+from mplog.viewer.reading import Source, blocks, is_compressed, open_source
+from mplog.viewer.scan import WIDEN, Plan, Scanner
+
+_PROBE = 1 << 16
+_FIRST_BACK = 1 << 16
+_MOST_BACK = 1 << 20
+_CARRY = 4 << 20
+
+Batches = Iterator[list[Record]]
+
+
+def forward(source: Source, plan: Plan, progress: Progress | None = None) -> Batches:
+    """Yield the selected records of a log in file order, as batches.
+
+    Raises:
+        ViewerError: a file breaks off or cannot be read.
+    """
+    for path in source.files:
+        scanner = Scanner(path, plan)
+        try:
+            with open_source(path) as stream:
+                begin, end = span(stream, path, plan)
+                for at, block in blocks(stream, begin, end):
+                    found = scanner.block(block, at)
+                    if found:
+                        yield found
+                    if progress is not None:
+                        progress.at(at)
+        except (OSError, EOFError) as error:
+            raise ViewerError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+        found = scanner.finish()
+        if found:
+            yield found
+
+
+def backward(source: Source, plan: Plan) -> Batches:
+    """Yield the selected records of a log in batches from the end; each batch is in file order.
+
+    What cannot be read backward, compressed files and standard input, is unpacked into a temporary file first.
+    """
+    for path in reversed(source.files):
+        try:
+            with open_source(path) as stream:
+                seekable = stream if path != "-" and not is_compressed(path) else _unpacked(stream)
+                begin, end = span(seekable, path, plan)
+                fd = seekable.fileno()
+                if end is None:
+                    end = os.fstat(fd).st_size
+                chosen = Scanner(path, plan)
+                for at, block in blocks_back(fd, begin, end, Parser(path, plan.input_format).begins):
+                    scanner = Scanner(path, plan)
+                    scanner.adopt(chosen, block)
+                    found = [*scanner.block(block, at), *scanner.finish()]
+                    if found:
+                        yield found
+        except (OSError, EOFError) as error:
+            raise ViewerError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _unpacked(stream: BinaryIO) -> BinaryIO:
+    copy = tempfile.TemporaryFile()
+    while chunk := stream.read(1 << 20):
+        copy.write(chunk)
+    copy.flush()
+    return copy
+
+
+def blocks_back(
+    fd: int, begin: int, end: int, begins: Callable[[bytes], bool]
+) -> Iterator[tuple[int, bytes]]:
+    """Yield (offset, whole records) from the end of a file to its beginning, small blocks first.
+
+    Args:
+        fd: a file that can be read anywhere.
+        begin: the first byte, at the beginning of a record.
+        end: behind the last byte.
+        begins: tells whether a line begins a record, or continues one.
+    """
+    size = _FIRST_BACK
+    rest = b""
+    while end > begin:
+        at = max(begin, end - size)
+        block = pread(fd, end - at, at) + rest
+        cut = 0 if at == begin else _record_start(block, begins)
+        if cut is None and len(block) < _CARRY:
+            rest, end = block, at
+            size = min(size * 2, _MOST_BACK)
+            continue
+        cut = cut or 0
+        yield at + cut, block[cut:]
+        rest, end = block[:cut], at
+        size = min(size * 2, _MOST_BACK)
+    if rest:
+        yield begin, rest
+
+
+def _record_start(block: bytes, begins: Callable[[bytes], bool]) -> int | None:
+    at = block.find(b"\n") + 1
+    while at:
+        stop = block.find(b"\n", at)
+        line = block[at:stop] if stop >= 0 else block[at:]
+        if not line and stop < 0:
+            return None
+        if begins(line):
+            return at
+        at = stop + 1
+    return None
+
+
+def pread(fd: int, size: int, at: int) -> bytes:
+    """Read exactly so many bytes, or what there is."""
+    parts = []
+    while size > 0 and (part := os.pread(fd, size, at)):
+        parts.append(part)
+        at += len(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def span(stream: BinaryIO, path: str, plan: Plan) -> tuple[int, int | None]:
+    """Return the bytes of a file that can hold records in the time asked for: found by bisection, 2 s wider."""
+    since, until = plan.selection.since, plan.selection.until
+    if (since is None and until is None) or path == "-" or is_compressed(path):
+        return 0, None
+    fd = stream.fileno()
+    size = os.fstat(fd).st_size
+    time_at = _Times(fd, size, path, plan.input_format)
+    begin = 0 if since is None else _bisect(time_at, size, since - WIDEN)
+    end = None if until is None else _bisect(time_at, size, until + WIDEN)
+    return begin, end
+
+
+class _Times:
+    """Tell the time of the first record at or behind an offset, and where that record begins."""
+
+    def __init__(self, fd: int, size: int, path: str, input_format: str) -> None:
+        self._fd, self._size, self._path, self._format = fd, size, path, input_format
+
+    def __call__(self, offset: int) -> tuple[float, int] | None:
+        at = max(0, offset - 1)
+        reach = _PROBE
+        while at < self._size:
+            block = pread(self._fd, reach, at)
+            skip = block.find(b"\n") + 1 if offset else 0
+            if offset and not skip:
+                at += len(block)
+                continue
+            found = self._first(block[skip:], at + skip)
+            if found is not None or at + len(block) >= self._size:
+                return found
+            reach *= 4
+            if reach > 1 << 24:
+                at += len(block) // 2
+        return None
+
+    def _first(self, block: bytes, at: int) -> tuple[float, int] | None:
+        parser = Parser(self._path, self._format)
+        for line in block.split(b"\n"):
+            for record in (*parser.feed(line, at), *parser.flush()):
+                if record.time is not None:
+                    return record.time, record.offset
+            at += len(line) + 1
+        return None
+
+
+def _bisect(time_at: _Times, size: int, wanted: float) -> int:
+    """Return the offset of the first record whose time is at least `wanted`; the size when there is none."""
+    low, high = 0, size
+    while high - low > _PROBE:
+        middle = (low + high) // 2
+        found = time_at(middle)
+        if found is None or found[1] >= high:
+            high = middle
+        elif found[0] < wanted:
+            low = found[1]
+        else:
+            high = middle
+    found = time_at(low)
+    while found is not None and found[0] < wanted:
+        found = time_at(found[1] + 1)
+    return size if found is None else found[1]
+
+
+def merged(streams: list[Batches], *, newest_first: bool = False) -> Iterator[Record]:
+    """Yield the records of several logs merged by time; the order within a log stays."""
+    sign = -1.0 if newest_first else 1.0
+    keyed = [_keyed(number, stream, sign) for number, stream in enumerate(streams)]
+    return (item[3] for item in heapq.merge(*keyed))
+
+
+def _keyed(number: int, stream: Batches, sign: float) -> Iterator[tuple[float, int, int, Record]]:
+    """Give each record a key that never falls; records before the first time stamp go with the one below them."""
+    last: float | None = None
+    early: list[Record] = []
+    count = 0
+    for batch in stream:
+        for record in batch:
+            time = None if record.time is None else sign * record.time
+            if last is None and time is None and len(early) < 10_000:
+                early.append(record)
+                continue
+            if last is None or (time is not None and time > last):
+                last = time if time is not None else float("-inf")
+            for held in early:
+                count += 1
+                yield last, number, count, held
+            early.clear()
+            count += 1
+            yield last, number, count, record
+    for held in early:
+        count += 1
+        yield float("-inf"), number, count, held
