@@ -106,7 +106,12 @@ def _absolute(value: object, name: str) -> str:
         )
     if "\0" in path:
         raise ConfigError(f"`{name}` is {value!r}, which holds a NUL character; use a path without it.")
-    return os.path.abspath(os.path.expanduser(path) if path.startswith("~") else path)
+    try:
+        return os.path.abspath(os.path.expanduser(path) if path.startswith("~") else path)
+    except OSError as error:
+        raise ConfigError(
+            f"`{name}` is {value!r}, but there is no current directory; give an absolute path."
+        ) from error
 
 
 def _check_parent(path: str, value: object, name: str) -> None:
