@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -30,6 +31,13 @@ def test_readme_has_the_two_commands(command: str):
         for line in block.splitlines()
         if line.removeprefix("$ ").strip() == command
     ]
+
+
+def test_the_rivals_are_pinned_once():
+    """The dependency group of the benchmarks is the list that they install."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    lines = (ROOT / "benchmarks" / "requirements.txt").read_text().splitlines()
+    assert groups["benchmarks"] == [line for line in lines if line and not line.startswith("#")]
 
 
 def plain(text: str) -> Counter[str]:
