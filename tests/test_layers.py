@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
     ),
     (
         "the session's directory",
-        {"both": ("_owner", "_spool", "redaction"), "listener": ("_commit", "formatters")},
+        {"both": ("_drops", "_owner", "_spool", "redaction"), "listener": ("_commit", "formatters")},
     ),
     (
         "settings, and the two ends of a journal",
