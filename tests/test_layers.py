@@ -33,7 +33,15 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
         {
             "both": ("config",),
             "parent": ("_checks", "_paths", "_settings"),
-            "listener": ("_certificate", "_delivery", "_handler_specs", "_intake", "_stats", "_rotation", "handlers"),
+            "listener": (
+                "_certificate",
+                "_delivery",
+                "_handler_specs",
+                "_intake",
+                "_rotation",
+                "_stats",
+                "handlers",
+            ),
             "worker": ("_inherit", "capture", "processors", "worker"),
         },
     ),
