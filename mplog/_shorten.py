@@ -8,6 +8,8 @@ from typing import Any
 from mplog._exceptions import dump
 from mplog._values import cut, cut_quoted, encode_own, encode_value, safe_str
 
+_LEAST_VALUE = 16
+
 
 def shorten(
     room: int,
@@ -20,8 +22,8 @@ def shorten(
 ) -> tuple[str, str]:
     """Return the message's JSON literal and the record's tail, together at most `room` bytes.
 
-    Own fields get a quarter and the exception a half, the message what these leave. A text that is cut
-    keeps the first three quarters and the last quarter of what it may keep.
+    Own fields may have a quarter and the exception a half, or more if the message does not need it. A text
+    that is cut keeps the first three quarters and the last quarter of what it may keep.
 
     Args:
         room: Bytes for message, exception, own fields and the end of the line; a few dozen at least.
@@ -38,11 +40,16 @@ def shorten(
         name += "_"
     note = f',"{name}":{whole + len(exc_text) + len(own_text)}}}\n'
     room -= len(note)
+    literal = cut_quoted(msg, room)
+    wanted = len(literal.encode())
+    own_text = _short_own(own, own_text, max(room // 4, room - wanted - len(exc_text.encode())))
+    used = len(own_text.encode())
     if exc is not None:
-        exc_text = _short_exception(exc, exc_text, room // 2)
-    own_text = _short_own(own, own_text, room // 4)
-    used = len(exc_text.encode()) + len(own_text.encode())
-    return cut_quoted(msg, room - used), f"{exc_text}{own_text}{note}"
+        exc_text = _short_exception(exc, exc_text, max(room // 2, room - wanted - used))
+        used += len(exc_text.encode())
+    if wanted > room - used:
+        literal = cut_quoted(msg, room - used)
+    return literal, f"{exc_text}{own_text}{note}"
 
 
 def _short_exception(exc: dict[str, Any], text: str, room: int) -> str:
@@ -63,18 +70,23 @@ def _short_exception(exc: dict[str, Any], text: str, room: int) -> str:
 
 
 def _short_own(own: Mapping[str, Any], text: str, room: int) -> str:
-    """Return own fields in at most `room` bytes: each that fits, else cut as text, else not at all."""
+    """Return own fields in at most `room` bytes: the small ones whole, the large ones cut as text."""
     if len(text.encode()) <= room:
         return text
-    parts = []
-    for name, value in own.items():
-        part = encode_own({name: value})
-        if len(part.encode()) > room // 2:
-            label = encode_own({cut(safe_str(name), 64): 0})[:-1]
-            shown = value if type(value) is str else encode_value(value)
-            part = label + cut_quoted(shown, room // 2 - len(label.encode()))
-        used = len(part.encode())
-        if used <= room:
-            parts.append(part)
-            room -= used
-    return "".join(parts)
+    parts = {name: encode_own({name: value}) for name, value in own.items()}
+    sizes = {name: len(part.encode()) for name, part in parts.items()}
+    for left, name in zip(range(len(parts), 0, -1), sorted(parts, key=sizes.__getitem__), strict=True):
+        share = room // left
+        if sizes[name] > share:
+            parts[name] = _cut_field(name, own[name], share)
+        room -= len(parts[name].encode())
+    return "".join(parts.values())
+
+
+def _cut_field(name: str, value: object, room: int) -> str:
+    """Return an own field cut as text to at most `room` bytes, or nothing."""
+    label = encode_own({cut(safe_str(name), 64): 0})[:-1]
+    left = room - len(label.encode())
+    if left < _LEAST_VALUE:
+        return ""
+    return label + cut_quoted(value if type(value) is str else encode_value(value), left)

@@ -290,7 +290,8 @@ def encode_own(fields: Mapping[str, object], _is_small: Any = range(-(1 << 53), 
             elif kind is int and _is_small(value):
                 text = repr(value)
             else:
-                text = encode_value(value)
+                simple = _SIMPLE.get(kind)
+                text = encode_value(value) if simple is None or kind is str else simple(value)
             label = _labels.get(key)
             parts.append((_label(key, fields) if label is None else label) + text)
     except Exception:  # a mapping with code of its own, or one that another thread changes

@@ -435,12 +435,32 @@ def test_custom_levels_keep_name_and_number():
 
 
 def test_structlog_events_for_a_processor_formatter():
-    """A record of `ProcessorFormatter.wrap_for_formatter` ships its dict: event and keywords."""
-    event = {"event": "sold", "item": 3, "level": "info", "logger": "app.jobs", "timestamp": "t"}
-    record = make(event, _logger=object(), _name="info")
-    fields = check_line(line_of(record))
-    assert fields["msg"] == "sold"
-    assert list(fields)[11:] == ["item", "timestamp"]
+    """A record of `ProcessorFormatter.wrap_for_formatter` ships its dict: event, keywords and exception."""
+    import structlog
+
+    records = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(line_of(record))
+    stdlib = logging.Logger("shop")
+    stdlib.addHandler(handler)
+    log = structlog.wrap_logger(
+        stdlib,
+        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+    )
+    log.bind(user="me").info("100% sold", item=3, level_of_stock=0)
+    try:
+        raise ValueError("x")
+    except ValueError:
+        log.exception("failed")
+    first, second = map(check_line, records)
+    assert (first["msg"], first["logger"], first["level"]) == ("100% sold", "shop", "INFO")
+    assert {name: first[name] for name in list(first)[11:]} == {"user": "me", "item": 3, "level_of_stock": 0}
+    assert (second["msg"], second["exc"]["type"], len(second)) == ("failed", "ValueError", 12)
 
 
 @pytest.mark.parametrize("value", ZOO.values(), ids=ZOO.keys())
@@ -564,6 +584,7 @@ def test_long_fields_and_exceptions_are_cut_too():
         assert fields["truncated_"] > 200_000
     assert fields["exc"]["type"] == "ValueError"
     assert fields["small"] == 1
+    assert len(fields["big"]) > 1000
     assert fields["truncated"] == "mine"
 
 
