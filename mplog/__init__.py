@@ -1,1 +1,50 @@
 """Multiprocess logging for Python that loses nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mplog.exceptions import ConfigError, MplogError, SessionError, SpoolError
+    from mplog.session import Session, log_to_stderr, setup
+    from mplog.worker import WorkerHandler, attach
+
+__all__ = [
+    "ConfigError",
+    "MplogError",
+    "Session",
+    "SessionError",
+    "SpoolError",
+    "WorkerHandler",
+    "attach",
+    "log_to_stderr",
+    "setup",
+]
+
+_HOME = {
+    "ConfigError": "exceptions",
+    "MplogError": "exceptions",
+    "Session": "session",
+    "SessionError": "exceptions",
+    "SpoolError": "exceptions",
+    "WorkerHandler": "worker",
+    "attach": "worker",
+    "log_to_stderr": "session",
+    "setup": "session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: a worker pays only for what it needs."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'mplog' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"mplog.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

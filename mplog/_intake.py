@@ -67,9 +67,8 @@ class Journal:
         return self.identity.get("role", "worker") == "worker"
 
     def dropped(self) -> int:
-        """Return how many records the owner says it dropped, so far as it has not reported them itself."""
-        drops = self.state().drops
-        return drops.count if drops else 0
+        """Return how many records the owner says it dropped."""
+        return self.state().dropped
 
     def state(self) -> OwnerState:
         """Return what the owner file says now."""
@@ -82,7 +81,7 @@ class Journal:
                     return read_owner(fd)
                 finally:
                     os.close(fd)
-        return OwnerState(self.identity, None, None)
+        return OwnerState(self.identity, None, 0, None)
 
 
 class Intake:

@@ -91,7 +91,7 @@ class JournalWriter:
         directories: where segments may be created, best first.
         policy: quota and overflow policy.
         drop_line: renders a `Drops` as the two halves of a line.
-        on_drop: told of every change of what was dropped and is not reported yet; must not raise.
+        on_drop: told what was dropped and is not reported yet, and how many were dropped in all; must not raise.
         on_wait: called while the writer waits for room (to wake or to start the listener); must not raise.
         on_missing: called when a directory has vanished; creates it again.
         on_segment: called after a new segment is in use.
@@ -134,7 +134,7 @@ class JournalWriter:
         policy: Policy,
         *,
         drop_line: Callable[[Drops], tuple[bytes, bytes]],
-        on_drop: Callable[[Drops | None], None] = lambda drops: None,
+        on_drop: Callable[[Drops | None, int], None] = lambda drops, total: None,
         on_wait: Callable[[], None] = lambda: None,
         on_missing: Callable[[str], None] = lambda directory: None,
         on_segment: Callable[[], None] = lambda: None,
@@ -382,7 +382,7 @@ class JournalWriter:
             self._drops = Drops(1, seq, seq, now, now, reason)
         else:
             self._drops = drops._replace(count=drops.count + 1, seq_last=seq, last=now)
-        self._on_drop(self._drops)
+        self._on_drop(self._drops, self.dropped)
 
     def _write_drops(self) -> None:
         drops = self._drops
@@ -397,7 +397,7 @@ class JournalWriter:
             return
         if written:
             self._drops = None
-            self._on_drop(None)
+            self._on_drop(None, self.dropped)
 
 
 def _in_event_loop() -> bool:

@@ -38,12 +38,11 @@ class Owner:
         identity: what `identity` returned, perhaps with more.
     """
 
-    __slots__ = ("_fd", "_map", "_turn", "journal", "path", "total")
+    __slots__ = ("_fd", "_map", "_turn", "journal", "path")
 
     def __init__(self, directories: list[str], identity: dict[str, Any]) -> None:
         self.journal = secrets.token_hex(8)
         self._turn = 0
-        self.total = 0
         error: OSError | None = None
         for directory in directories:
             self.path = os.path.join(directory, self.journal + SUFFIX)
@@ -72,11 +71,11 @@ class Owner:
             raise
         self._fd, self._map = fd, memory
 
-    def note_drops(self, drops: Drops | None) -> None:
+    def note_drops(self, drops: Drops | None, total: int) -> None:
         """Keep what was dropped and is not in the journal yet (None: all is), readable after a SIGKILL."""
         self._turn += 1
         count, seq_first, seq_last, first, last, reason = drops or Drops(0, 0, 0, 0, 0, "")
-        text = f"drops {count} {seq_first} {seq_last} {first} {last} {reason}"[:400]
+        text = f"drops {total} {count} {seq_first} {seq_last} {first} {last} {reason}"[:400]
         line = f"{self._turn:012d} {text} {self._turn:012d}\n".encode()
         start = _SLOTS[self._turn % 2]
         self._map[start : start + _SLOT_SIZE] = line.ljust(_SLOT_SIZE, b" ")
@@ -97,6 +96,9 @@ class OwnerState(NamedTuple):
 
     identity: dict[str, Any]
     drops: Drops | None
+    """What the owner dropped and has not written into its journal."""
+    dropped: int
+    """What it dropped in all."""
     bye: int | None
     """`seq` of the last record if the process ended in order."""
 
@@ -110,22 +112,23 @@ def read_owner(fd: int) -> OwnerState:
         identity = {}
     if not isinstance(identity, dict):
         identity = {}
-    newest = max((_read_slot(data[start : start + _SLOT_SIZE]) for start in _SLOTS), default=(0, None), key=lambda s: s[0])
+    slots = [_read_slot(data[start : start + _SLOT_SIZE]) for start in _SLOTS]
+    _, drops, dropped = max(slots, key=lambda slot: slot[0])
     bye = data[_BYE:].split(b"\n", 1)[0].split()
     ended = int(bye[1]) if len(bye) == 3 and bye[0] == b"bye" and bye[1].isdigit() else None
-    return OwnerState(identity, newest[1], ended)
+    return OwnerState(identity, drops, dropped, ended)
 
 
-def _read_slot(data: bytes) -> tuple[int, Drops | None]:
+def _read_slot(data: bytes) -> tuple[int, Drops | None, int]:
     words = data.rstrip(b"\0 \n").decode("utf-8", "replace").split(" ")
     try:
         if words[0] != words[-1] or words[1] != "drops":
-            return 0, None
-        numbers = [int(word) for word in words[2:7]]
-        drops = Drops(*numbers, reason=" ".join(words[7:-1]))  # type: ignore[misc]
-        return int(words[0]), drops if drops.count else None
+            return 0, None, 0
+        total, count, seq_first, seq_last, first, last = (int(word) for word in words[2:8])
+        drops = Drops(count, seq_first, seq_last, first, last, " ".join(words[8:-1]))
+        return int(words[0]), drops if count else None, total
     except (ValueError, IndexError):
-        return 0, None
+        return 0, None, 0
 
 
 def identity(role: str = "worker") -> dict[str, Any]:

@@ -20,15 +20,11 @@ class Stats:
 
     def __init__(self) -> None:
         self.records = 0
-        self.dropped = 0
         self.late = 0
         self.damaged = 0
         self.errors = 0
         self.restarts = 0
         self._ended: list[dict[str, Any]] = []
-
-    def see_death(self, journal: Journal) -> None:
-        """Note what a dead owner had dropped."""
 
     def bury(self, journal: Journal) -> None:
         """Keep the line of a process whose journal goes."""

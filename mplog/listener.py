@@ -21,6 +21,7 @@ from typing import Any
 from mplog import _certificate, _lock
 from mplog._commit import CommitLog, Intent
 from mplog._delivery import ConsoleTarget, Delivery, HandlerTarget, say
+from mplog._drops import drop_fields, drop_line
 from mplog._handler_specs import build_handler
 from mplog._intake import Intake, Journal
 from mplog._journal import JournalWriter, Policy
@@ -77,7 +78,7 @@ class Listener:
         self._commits.load()
         self._owner = Owner(spool.journal_directories, identity("listener"))
         self._own = JournalWriter(
-            self._owner.journal, spool.journal_directories, Policy(overflow="drop"), drop_line=_drop_line
+            self._owner.journal, spool.journal_directories, Policy(overflow="drop"), drop_line=drop_line
         )
         self.intake = Intake(spool.journal_directories, self._commits.progress, self._owner.journal)
         self._file = _log_file(config)
@@ -293,14 +294,12 @@ class Listener:
         since, reason = self._trouble
         seconds = time.monotonic() - since
         self._trouble, self._retry_pause = None, RETRY_AFTER[0]
-        dropped = self.stats.dropped
         self.note(
             logging.WARNING,
             f"the log file could not be written for {seconds:.1f} s: {reason.lower()}",
             event="disk_full" if "space" in reason or "large" in reason else "file_failed",
             seconds=round(seconds, 3),
             reason=reason,
-            dropped_so_far=dropped,
         )
 
     def _rotate(self, file: LogFile) -> None:
@@ -371,7 +370,7 @@ class Listener:
         state = journal.state()
         journal.identity = state.identity or journal.identity
         if state.drops is not None:
-            fields = _certificate.drop_fields(state.drops)
+            fields = drop_fields(state.drops)
             owner = journal.identity
             self.note(
                 logging.WARNING,
@@ -380,9 +379,7 @@ class Listener:
                 died_process=owner.get("process"),
                 **fields,
             )
-            self.stats.dropped += state.drops.count
         if journal.is_worker:
-            self.stats.see_death(journal)
             _certificate.prepare(journal, state, self.spool)
         elif journal.name != self._owner.journal:
             self.stats.restarts += 1
@@ -407,8 +404,7 @@ class Listener:
         self.intake.scan(force=True)
         self.intake.check_owners(force=True)
         if self.intake.alive() or self.intake.pending():
-            os_remove = None
-            _lock.release(fd, remove=os_remove)
+            _lock.release(fd)
             return False
         clean = self.finish(GIVE_UP_AFTER)
         if self.intake.alive():
@@ -517,10 +513,6 @@ def _already_there(file: LogFile, identity: tuple[int, int], size: int, data: by
         opened.seek(size)
         found = opened.read(len(data) + 1)
     return len(found) if data.startswith(found) else None
-
-
-def _drop_line(drops: Any) -> tuple[bytes, bytes]:
-    return _certificate.drop_line(drops)
 
 
 def _log_file(config: Config) -> LogFile | None:

@@ -1,0 +1,423 @@
+"""`setup()` and `Session`: what the parent holds. Runs in the parent; a pickled `Session` also in workers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from mplog import _inherit, _lock, _supervise, worker
+from mplog._spool import Spool, place
+from mplog.config import UNSET, Config, Unset, load
+from mplog.exceptions import SessionError
+from mplog.worker import Handle
+
+_current: Session | None = None
+_OWN = ("level", "capture", "force", "auto_attach", "overflow", "block_timeout", "redact", "max_record", "quota", "spool")
+"""Settings that are each process's own; the others are the session's."""
+
+
+class Session:
+    """One log: a file, a console, a listener, and all processes that write to it.
+
+    Made by `setup`. A context manager that closes at its end. Pickles to a small handle, so that `session.attach`
+    is an initializer for any pool.
+    """
+
+    def __init__(self, handle: Handle, *, config: Config | None = None, thread: Any = None) -> None:
+        self._handle = handle
+        self._config = config or handle.config()
+        self._spool = handle.spool()
+        self._thread = thread
+        self._pid = os.getpid()
+        self._closed = False
+        self._stats: dict[str, Any] = {}
+        self._finalizer: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle to the handle alone."""
+        return (_from_handle, (tuple(self._handle),))
+
+    def __repr__(self) -> str:
+        """Return the log file and where the journals lie."""
+        return f"<Session {self.file or 'console'} spool={self._spool.path}>"
+
+    @property
+    def file(self) -> str | None:
+        """The absolute path of the log file, or None."""
+        return self._config.file
+
+    @property
+    def spool(self) -> str:
+        """The directory that holds the journals until they are in the log."""
+        return self._spool.path
+
+    def attach(self, *args: Any, root: bool = True) -> None:
+        """Attach the calling process: the initializer for pools. Runs in a worker.
+
+        Idempotent, and never raises: an initializer that raises is started again for ever by a `Pool`. Any positional
+        arguments are ignored, so it fits wherever a callable is called with an index (``worker_init_fn``).
+
+        Args:
+            args: ignored.
+            root: whether the root logger gets a handler; False for those who place `handler()` themselves.
+        """
+        try:
+            config = self._config if os.getpid() == self._pid else self._handle.config()
+            worker.install(self._handle, config, worker.EXPLICIT, root=root)
+        except Exception as error:
+            worker.warn(f"this process could not attach ({type(error).__name__}: {error}); logging goes on as before.")
+
+    def handler(self) -> worker.WorkerHandler:
+        """Return a handler for people who wire `logging` by hand. It writes to this process's journal."""
+        return worker.WorkerHandler(self)
+
+    def env(self, base: dict[str, str] | None = None) -> dict[str, str]:
+        """Return an environment with which a program started by `subprocess` can `mplog.attach()`.
+
+        Args:
+            base: the environment to start from, or None for `os.environ`.
+        """
+        environment = dict(os.environ if base is None else base)
+        path = self._handle.path + (os.pathsep + self._handle.second if self._handle.second else "")
+        environment["MPLOG_SESSION"] = path
+        return environment
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until every record whose call returned before, in any process, is in the file.
+
+        Returns:
+            Whether that was so within `timeout` seconds.
+        """
+        return self._wait_committed(time.monotonic_ns(), time.monotonic() + timeout)
+
+    def stats(self, timeout: float = 5.0) -> dict[str, Any]:
+        """Return counts: `processes` (name, pid, written, dropped, alive), totals, `late`, and the listener's pid.
+
+        What was logged before is counted. After `close` the last counts are returned.
+
+        Args:
+            timeout: seconds to wait for the listener; then the counts it gave last are returned.
+        """
+        if self._closed and self._stats:
+            return self._stats
+        if self.flush(timeout):
+            asked = time.time_ns()
+            deadline = time.monotonic() + timeout
+            while time.monotonic() < deadline:
+                self._spool.wake()
+                time.sleep(0.003)
+                with contextlib.suppress(OSError):
+                    if os.stat(self._spool.file("stats.json")).st_mtime_ns > asked:
+                        break
+        with contextlib.suppress(OSError, ValueError), open(self._spool.file("stats.json"), "rb") as file:
+            self._stats = json.loads(file.read())
+        return self._stats
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """Write down everything that was logged and end this process's part of the session.
+
+        The listener goes on as long as other processes of the session live. Called at the end of the program, too.
+        In a forked child it only detaches the child.
+
+        Args:
+            timeout: seconds after which it returns all the same, and says on stderr what is left.
+
+        Returns:
+            Whether everything was written.
+        """
+        global _current
+        if self._closed:
+            return True
+        self._closed = True
+        if os.getpid() != self._pid:
+            worker.uninstall()
+            return True
+        deadline = time.monotonic() + timeout
+        if _current is self:
+            _current = None
+        if self._finalizer is not None:
+            self._finalizer.cancel()
+        with contextlib.suppress(Exception):
+            _inherit.disarm()
+        with contextlib.suppress(Exception):
+            self._closed = False
+            self.stats(min(2.0, timeout))
+        self._closed = True
+        if worker.current is not None and worker.current.handle.id == self._handle.id:
+            worker.uninstall()
+        asked = time.monotonic_ns()
+        if self._thread is not None:
+            done = bool(self._thread.close(max(0.1, deadline - time.monotonic())))
+        else:
+            done = self._wait_committed(asked, deadline, ending=True)
+        if not done:
+            worker.warn(
+                f"not everything was in {self.file or 'the console'!r} within {timeout:g} s; the rest waits in "
+                f"{self._spool.path!r}: the listener goes on, or `mplog recover {self._spool.path}` writes it."
+            )
+        return done
+
+    def set_level(
+        self,
+        level: int | str,
+        logger: str = "",
+        process: str | None = None,
+        duration: float | None = None,
+    ) -> None:
+        """Change a level in all running processes of the session, within half a second of their next record.
+
+        Args:
+            level: a level's name or number.
+            logger: the logger's name; `""` is the root logger.
+            process: a pattern as in `fnmatch` for the names of the processes it is for, or None for all.
+            duration: seconds after which the level goes back by itself, or None for ever.
+
+        Raises:
+            ConfigError: the level, the pattern or the duration makes no sense.
+        """
+        from mplog._control import change
+
+        change(self._spool, level, logger=logger, process=process, duration=duration)
+
+    def __enter__(self) -> Session:
+        """Return the session."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the session."""
+        self.close()
+
+    def _wait_committed(self, moment: int, deadline: float, *, ending: bool = False) -> bool:
+        """Wait until the listener has committed up to `moment`; with `ending`, until it ended if nobody else lives."""
+        spool = self._spool
+        pause = 0.001
+        session = self._handle.session.encode()
+        while True:
+            status = spool.status()
+            pid = spool.listener_pid()
+            if pid is None and not os.path.isdir(spool.path):
+                return True
+            if status is not None and status.committed >= moment and (not ending or status.alive or pid is None):
+                return True
+            if pid is None and self._thread is None:
+                _supervise.ensure(spool, session)
+            if time.monotonic() >= deadline:
+                return False
+            spool.wake()
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.01)
+
+
+def setup(
+    file: str | os.PathLike[str] | Unset | None = UNSET,
+    *,
+    config: Any = UNSET,
+    level: Any = UNSET,
+    console: Any = UNSET,
+    console_level: Any = UNSET,
+    format: Any = UNSET,
+    style: Any = UNSET,
+    datefmt: Any = UNSET,
+    utc: Any = UNSET,
+    color: Any = UNSET,
+    fold: Any = UNSET,
+    max_bytes: Any = UNSET,
+    rotate_every: Any = UNSET,
+    backup_count: Any = UNSET,
+    compress: Any = UNSET,
+    mode: Any = UNSET,
+    durable: Any = UNSET,
+    handlers: Any = UNSET,
+    listener: Any = UNSET,
+    capture: Any = UNSET,
+    redact: Any = UNSET,
+    overflow: Any = UNSET,
+    block_timeout: Any = UNSET,
+    max_record: Any = UNSET,
+    quota: Any = UNSET,
+    spool: Any = UNSET,
+    auto_attach: Any = UNSET,
+    force: Any = UNSET,
+    allow_insecure_dir: Any = UNSET,
+) -> Session:
+    """Start the log of this program and attach this process; children attach by themselves. Runs in the parent.
+
+    Returns at once: the journals hold what is logged until the listener is up. If the log file has a live session,
+    started by whichever program, it is joined; the first one's settings for file, console and handlers hold. Every
+    setting may also come from the environment (`MPLOG_LEVEL`, ..) or a file; argument > environment > file > default.
+
+    Args:
+        file: the log file, or None for the console alone.
+        config: a TOML or JSON file, or a dict, with any of these settings.
+        level: a level, ``"info,app.db=debug"``, or a mapping of logger names to levels. Default `"INFO"`.
+        console: True or `"stderr"` (default), `"stdout"`, or False.
+        console_level: least level shown on the console.
+        format: `"text"`, `"json"`, a `logging` format string, or `"auto"`: JSON for .json, .jsonl and .ndjson.
+        style: how a format string marks fields: `"%"`, `"{"` or `"$"`.
+        datefmt: `time.strftime` format for a format string.
+        utc: whether text shows UTC instead of local time.
+        color: `"auto"`, `"always"` or `"never"`, for the console.
+        fold: whether the console folds identical records into one line with a count.
+        max_bytes: size above which the file is rotated: bytes, or ``"10 MB"``. 0 = never.
+        rotate_every: seconds, ``"1h"``, `"hourly"` or `"midnight"`. 0 = never.
+        backup_count: rotated files to keep; 0 = all.
+        compress: whether rotated files are compressed with gzip.
+        mode: permission bits of the log files, default 0o600, whatever the umask.
+        durable: whether the file is synced before a record's journal is forgotten.
+        handlers: further handlers: objects (with a listener thread), dictConfig dicts, or dotted factories.
+        listener: `"process"`, `"thread"`, or `"auto"`: a process, unless handlers are objects or `sys.stderr` is not
+            file descriptor 2.
+        capture: what else becomes records: `"warnings"`, `"exceptions"`, `"stdout"`, `"stderr"`, `"fd"`,
+            `"faulthandler"`.
+        redact: keys, ``"re:..."`` patterns and dotted functions that take secrets out before anything is written.
+        overflow: `"block"` or `"drop"`: what a call does when this process's journals are above `quota`.
+        block_timeout: seconds a call may wait before its record is dropped and counted.
+        max_record: bytes above which a record is cut.
+        quota: bytes of unread journal a process may hold.
+        spool: the directory for journals.
+        auto_attach: whether children attach by themselves.
+        force: whether a session of this process on another file is closed first.
+        allow_insecure_dir: whether root may log into a directory that others may write.
+
+    Raises:
+        ConfigError: an argument is wrong; nothing was started.
+        SessionError: this process has a session on another file.
+        SpoolError: there is no place for the journals.
+    """
+    arguments = dict(locals())
+    settings = load({name: value for name, value in arguments.items() if value is not UNSET})
+    global _current
+    if _current is not None and not _current._closed and _current._pid == os.getpid():
+        if _current.file == settings.file:
+            return _current
+        if not settings.force:
+            raise SessionError(
+                f"`file` is {settings.file!r}, but this process logs to {_current.file!r}; "
+                "close that session first, or pass `force=True`."
+            )
+        _current.close()
+    _current = _begin(settings)
+    return _current
+
+
+def _begin(config: Config) -> Session:
+    from multiprocessing import util
+
+    if config.file is not None:
+        from mplog.handlers import check_log
+
+        os.makedirs(os.path.dirname(config.file), mode=0o755, exist_ok=True)
+        check_log(config.file, config.mode)
+    spool = place(config.file, config.spool)
+    fd = _lock.acquire(spool.lock_path, wait=True)
+    try:
+        spool.create()
+        handle, joined = _session_of(spool, config)
+        settled = _joined(handle.config(), config) if joined else config
+        if settled.auto_attach:
+            with contextlib.suppress(Exception):
+                _inherit.arm(tuple(handle))
+        here = worker.install(handle, settled, worker.EXPLICIT)
+        here.claim()
+        thread = None if spool.listener_pid() is not None else _start_listener(spool, handle, settled)
+    finally:
+        if fd is not None:
+            _lock.release(fd)
+    session = Session(handle, config=settled, thread=thread)
+    # After the children were joined, before the interpreter goes: daemonic threads still run then.
+    session._finalizer = util.Finalize(None, session.close, exitpriority=-1000)
+    return session
+
+
+def _session_of(spool: Spool, config: Config) -> tuple[Handle, bool]:
+    """Return the handle of the live session of this spool, or that of a new one."""
+    found = spool.read_session()
+    if found is not None and (spool.listener_pid() is not None or _somebody_lives(spool)):
+        return Handle(found["id"], spool.path, spool.second, json.dumps(found)), True
+    session = {
+        "id": secrets.token_hex(8),
+        "config": json.loads(config.to_json()),
+        "parent": os.getpid(),
+        "started": time.time_ns(),
+        "tz": os.environ.get("TZ", ""),
+    }
+    text = json.dumps(session)
+    spool.write_file("session.json", text.encode())
+    return Handle(session["id"], spool.path, spool.second, text), False
+
+
+def _somebody_lives(spool: Spool) -> bool:
+    with contextlib.suppress(OSError):
+        for name in os.listdir(spool.journals):
+            if name.endswith(".owner") and _lock.holder(os.path.join(spool.journals, name)) is not None:
+                return True
+    return False
+
+
+def _joined(theirs: Config, ours: Config) -> Config:
+    """Return the settings of the session with those that are each process's own; say once what was wished in vain."""
+    different = [
+        name for name in Config._fields if name not in _OWN and getattr(ours, name) != getattr(theirs, name)
+    ]
+    wished = [name for name in different if getattr(ours, name) != Config._field_defaults[name]]
+    if wished:
+        worker.warn(
+            f"{ours.file!r} has a session already, whose settings hold; `{'`, `'.join(wished)}` of this call "
+            f"{'is' if len(wished) == 1 else 'are'} not used."
+        )
+    return theirs.replace(**{name: getattr(ours, name) for name in _OWN})
+
+
+def _start_listener(spool: Spool, handle: Handle, config: Config) -> Any:
+    """Start the session's listener; return the thread if it is one."""
+    kind = config.listener
+    if kind == "auto":
+        kind = "thread" if config.handler_objects or not _stderr_is_ours() else "process"
+    if kind == "process" and _supervise.ensure(spool, handle.session.encode(), locked=True):
+        return None
+    from mplog.listener import ListenerThread
+
+    stream = sys.stdout if config.console == "stdout" else sys.stderr
+    with contextlib.suppress(BlockingIOError):
+        return ListenerThread(spool, config, stream)
+    return None
+
+
+def _stderr_is_ours() -> bool:
+    try:
+        return sys.stderr.fileno() == 2
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _from_handle(fields: tuple[Any, ...]) -> Session:
+    """Make the session again in a worker, without starting anything."""
+    return Session(Handle(*fields))
+
+
+def log_to_stderr(level: int | str | None = None) -> logging.Logger:
+    """Show what `multiprocessing` does, as `multiprocessing.log_to_stderr()` does, but whole, and of every process.
+
+    The lines ``[INFO/Process-1] child process calling self.run()`` .. go through the one listener. Starts a session
+    on the console if this process has none.
+
+    Args:
+        level: the level for the `multiprocessing` logger, or None to leave it.
+
+    Returns:
+        The `multiprocessing` logger.
+    """
+    from mplog._tutorial import show
+
+    if _current is None or _current._closed:
+        setup(None, format="[%(levelname)s/%(processName)s] %(message)s", level={"": "WARNING"})
+    return show(level)
