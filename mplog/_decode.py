@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from mplog._values import FIELDS
@@ -119,7 +121,16 @@ def epoch(time: str) -> float:
         return 0.0
 
 
-_started = logging.LogRecord("", 0, "", 0, "", (), None).created
+_sample = logging.LogRecord("", 0, "", 0, "", (), None)
+_started = _sample.created
+_ATTRIBUTES = frozenset(dir(_sample)) | {"message", "asctime", "taskName"}
+
+
+@lru_cache(1024)
+def _names_of(path: str) -> tuple[str, str]:
+    """Return file name and module name of a path, as `logging` does."""
+    filename = os.path.basename(path)
+    return filename, os.path.splitext(filename)[0]
 
 
 def to_log_record(fields: dict[str, Any]) -> logging.LogRecord:
@@ -134,11 +145,23 @@ def to_log_record(fields: dict[str, Any]) -> logging.LogRecord:
     """
     level, file, line = fields["level"], fields["file"], fields["line"]
     number = level_number(level, fields)
-    record = logging.LogRecord(fields["logger"], number, file, line, fields["msg"], None, None)
+    record = object.__new__(logging.LogRecord)  # its `__init__` asks for this process, thread, task and time
     created = epoch(fields["time"])
+    filename, module = _names_of(file)
     state = record.__dict__
     state.update(
+        name=fields["logger"],
+        msg=fields["msg"],
+        args=None,
         levelname=level,
+        levelno=number,
+        pathname=file,
+        filename=filename,
+        module=module,
+        exc_info=None,
+        exc_text=None,
+        stack_info=None,
+        lineno=line,
         funcName=fields["func"],
         created=created,
         msecs=float(round(created * 1e6) // 1000 % 1000),
@@ -149,11 +172,9 @@ def to_log_record(fields: dict[str, Any]) -> logging.LogRecord:
         threadName=fields["thread"],
         taskName=None,
     )
-    standard = {*state, "message", "asctime"}
     for key, value in fields.items():
         if key in _SCHEMA or key == "levelno":
             continue
-        taken = key in standard or hasattr(logging.LogRecord, key)
         if key == "exc":
             text = value.get("text") if isinstance(value, dict) else value
             state["exc_text"] = text if isinstance(text, str) else None
@@ -162,7 +183,7 @@ def to_log_record(fields: dict[str, Any]) -> logging.LogRecord:
         elif key == "task":
             state["taskName"] = value
         else:
-            state[f"{key}_" if taken else key] = value
+            state[f"{key}_" if key in _ATTRIBUTES else key] = value
     return record
 
 

@@ -14,7 +14,7 @@ MAX_FRAMES = 200
 MAX_LINKS = 32
 MAX_TEXT = 1 << 16
 
-_REMOTE = {("multiprocessing.pool", "RemoteTraceback"), ("concurrent.futures.process", "_RemoteTraceback")}
+_REMOTE = {"RemoteTraceback", "_RemoteTraceback"}  # multiprocessing.pool, concurrent.futures, loky, billiard
 _REMOTE_FRAME = re.compile(r'  File "(.*)", line (\d+)(?:, in (.*))?')
 
 
@@ -118,9 +118,9 @@ class _Walk:
             reason = "cycle" if id(error) in self.seen else "chain too long"
             module = safe_str(kind.__module__)
             return {"type": name_of_type(error), "module": module, "message": f"<{reason}>", "frames": []}
-        if (kind.__module__, kind.__name__) in _REMOTE:
+        if name_of_type(error) in _REMOTE and type(tb := getattr(error, "tb", None)) is str:
             self.seen.add(id(error))
-            return _parse(safe_str(getattr(error, "tb", ""))) | {"remote": True}
+            return _parse(tb) | {"remote": True}
         return self.link(error, _slot(error, "__traceback__"))
 
     def frames(self, trace: TracebackType | None) -> Iterator[dict[str, Any]]:
@@ -167,9 +167,9 @@ def _notes(error: BaseException) -> list[str]:
 
 def _source(file: str, line: int, frame: FrameType) -> str:
     """Return the source line, or ``""`` if it cannot be had."""
-    import linecache
-
     try:
+        import linecache  # the first one may fail while the interpreter shuts down
+
         return cut(linecache.getline(file, line, frame.f_globals).strip(), 512)
     except Exception:  # a loader's own code, an unreadable file
         return ""

@@ -46,6 +46,7 @@ LEAST_RECORD = 1024
 _EMPTY = logging.LogRecord("", 0, "", 0, "", (), None).__dict__
 _COUNT, _LAST = len(_EMPTY), next(reversed(_EMPTY))
 _STANDARD = frozenset(_EMPTY) | {"message", "asctime", "taskName"}
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 _KNOWN_LEVELS = frozenset(("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 _OF_STRUCTLOG = frozenset(("_logger", "_name", "_record", "_from_structlog"))
 _LAST_RESORT = (
@@ -65,8 +66,8 @@ def render(msg: object, args: object) -> str:
     try:
         text = msg if type(msg) is str else str(msg)
         if args:
-            if type(args) is tuple and len(args) == 1 and isinstance(args[0], Mapping) and args[0]:
-                args = args[0]
+            if type(args) is tuple and len(args) == 1 and type(args[0]) not in _SCALARS:
+                args = args[0] if isinstance(args[0], Mapping) and args[0] else args
             text = text % args
         return text if type(text) is str else str.__str__(text)
     except Exception as error:  # the objects' own code, or arguments that do not fit

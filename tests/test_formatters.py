@@ -88,8 +88,8 @@ def test_own_fields_follow_the_message():
     )
     record.__dict__["odd key"] = 1
     assert TextFormatter().format_line(fields_of(record)) == (
-        HEAD
-        + 'x n=1 f=1.5 t=true none=null s=a space="a b" empty="" quoted="\\"" eq="a=b" d={"k":[1]} "odd key"=1'
+        HEAD + 'x n=1 f=1.5 t=true none=null s=a space="a b" empty="" quoted="\\"" eq="a=b" '
+        'd={"k":[1]} "odd key"=1'
     )
 
 
@@ -177,7 +177,8 @@ def test_every_formatter_takes_log_records():
     ("fmt", "style"),
     [
         (
-            "%(asctime)s [%(levelname)s] %(name)s/%(process)d %(filename)s:%(lineno)d %(funcName)s %(message)s",
+            "%(asctime)s [%(levelname)s] %(name)s/%(process)d "
+            "%(filename)s:%(lineno)d %(funcName)s %(message)s",
             "%",
         ),
         ("{asctime} [{levelname}] {name}/{process} {filename}:{lineno:d} {funcName} {message}", "{"),

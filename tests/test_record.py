@@ -441,7 +441,7 @@ def test_structlog_events_for_a_processor_formatter():
     records = []
     handler = logging.Handler()
     handler.emit = lambda record: records.append(line_of(record))
-    stdlib = logging.Logger("shop")
+    stdlib = logging.Logger("shop")  # noqa: LOG001 - leaves nothing behind
     stdlib.addHandler(handler)
     log = structlog.wrap_logger(
         stdlib,
