@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 # C0 but tab, DEL, C1, bidi embeddings and isolates, line and paragraph separator, BOM, surrogates.
-_TEXT = "\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
-_BAD = re.compile(f"[{_TEXT}]")
-_BAD_LINES = re.compile(f"[{_TEXT.replace(chr(0x0A), '')}]".replace("\x08\x0a-", "\x08\x0b-"))
-_ALWAYS_JSON = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_ABOVE = "\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
+_BAD = re.compile(f"[\x00-\x08\x0a-\x1f{_ABOVE}]")
+_BAD_BUT_NEWLINE = re.compile(f"[\x00-\x08\x0b-\x1f{_ABOVE}]")
+_BAD_OR_TAB = re.compile(f"[\x00-\x1f{_ABOVE}]")
 
 
 def escape(text: str) -> str:
-    """Return text on one line that drives no terminal: `\\x1b`, `\\n`, `\\u202e`. A tab stays."""
+    r"""Return text on one line that drives no terminal: `\x1b`, `\n`, `\u202e`. A tab stays."""
     if text.isprintable():
         return text
     return _BAD.sub(_visible, text)
@@ -22,14 +22,14 @@ def escape_lines(text: str) -> str:
     """Return text of several lines, its newlines kept, everything else escaped as in `escape`."""
     if text.isprintable():
         return text
-    return _BAD_LINES.sub(_visible, text.replace("\r\n", "\n"))
+    return _BAD_BUT_NEWLINE.sub(_visible, text.replace("\r\n", "\n"))
 
 
 def escape_json(text: str) -> str:
     """Return JSON text with dangerous characters as JSON escapes: the value stays the same."""
     if text.isprintable():
         return text
-    return _ALWAYS_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return _BAD_OR_TAB.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _visible(match: re.Match[str]) -> str:

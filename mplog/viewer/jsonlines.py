@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mplog.viewer import levels, times
+from mplog.viewer import exctext, levels, times
 from mplog.viewer.lines import Record, damaged_record, decode_object, own_record, text_of
 
 _TIME = (
@@ -47,7 +47,7 @@ _LOGGER = (
     "component",
     "caller_name",
 )
-_PROCESS = ("process", "processName", "process_name", "process.name", "worker")
+_PROCESS = ("processName", "process", "process_name", "process.name", "worker")
 _PID = ("pid", "process_id", "process.pid", "processId")
 _THREAD = ("thread", "threadName", "thread_name", "process.thread.name", "threadname")
 _FILE = ("file", "pathname", "filename", "log.origin.file.name", "code.filepath")
@@ -84,8 +84,12 @@ def foreign_record(data: dict[str, Any], raw: bytes, offset: int, source: str) -
         pid=_take_int(data, _PID), seq=_take_int(data, ("seq",)), exc=exc,
         raw=raw, offset=offset, source=source, format="json",
     )  # fmt: skip
-    if record.process.isdigit() and record.pid is None:
+    if record.process.isdigit() and record.pid is None and len(record.process) < 19:
         record.pid, record.process = int(record.process), ""
+    if type(data.get("process")) is int:
+        record.pid = data.pop("process")
+    for name in _LEVEL:
+        data.pop(name, None)
     record.fields = data
     return record
 
@@ -215,27 +219,13 @@ def _take_exc(data: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def text_exc(text: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the exception of a traceback's text: type and message are on its last line."""
-    last = text.rstrip().rsplit("\n", 1)[-1].strip()
-    kind, _, message = last.partition(": ")
-    if not re.fullmatch(r"[A-Za-z_][\w.]*", kind):
-        kind, message = "", last
-    if data is not None:
-        kind = text_of(data.pop("error.type", None) or data.pop("exception.type", None)) or kind
-        message = text_of(data.pop("error.message", None) or data.pop("exception.message", None)) or message
-    module, _, name = kind.rpartition(".")
-    exc: dict[str, Any] = {"type": name, "message": message, "text": text}
-    if module:
-        exc["module"] = module
-    frames = [
-        {"file": m[1], "line": int(m[2]), "func": m[3], "source": (m[4] or "").strip()}
-        for m in re.finditer(
-            r'^ *File "([^"\n]+)", line (\d{1,9}), in (\S+)(?:\n +(?!File )(.*))?', text, re.M
-        )
-    ]
-    if frames:
-        exc["frames"] = frames
+def text_exc(text: str, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the exception of a traceback's text; type and message that stand beside it take precedence."""
+    exc = exctext.parse(text)
+    for name in ("type", "message"):
+        beside = text_of(data.pop(f"error.{name}", None) or data.pop(f"exception.{name}", None))
+        if beside:
+            exc[name] = beside
     return exc
 
 

@@ -108,21 +108,14 @@ def _safe(text: str) -> bool:
 
 
 def level_needle(low: int, high: int) -> Needle | None:
-    """Return the needle for the levels from `low` to `high`; None where nearly every line would hit."""
+    """Return the needle for the levels from `low` to `high`; None where nearly every line would hit.
+
+    It leaves out the standard names outside the range, so that levels of anybody's own are decoded and asked.
+    """
     if low <= levels.INFO <= high:
         return None
-    inside = [n for n, number in levels.NUMBERS.items() if low <= number <= high]
-    outside = [n for n, number in levels.NUMBERS.items() if not low <= number <= high]
-    heads: set[str] = {"L"}
-    for name in inside:
-        size = 1
-        while size < len(name) and any(other.startswith(name[:size]) for other in outside):
-            size += 1
-        heads.add(name[:size])
-    single = "".join(sorted(head for head in heads if len(head) == 1))
-    longer = "|".join(sorted(head for head in heads if len(head) > 1 and head[0] not in single))
-    choice = f"[{single}]" + (f"|{longer}" if longer else "")
-    return Needle(regex=f'Z","level":"(?:{choice})'.encode())
+    outside = "|".join(f'{name}"' for number, name in levels.STANDARD.items() if not low <= number <= high)
+    return Needle(regex=f'Z","level":"(?!{outside})'.encode())
 
 
 def field_needle(field: str, value: str | None, *, whole: bool = False, bare: bool = False) -> Needle | None:

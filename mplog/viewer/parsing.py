@@ -28,6 +28,7 @@ class Parser:
         self._json_seen = False
         self._held: Record | None = None
         self._held_size = 0
+        self._further: list[bytes] = []
 
     def feed(self, raw: bytes, offset: int) -> Sequence[Record]:
         """Return the records that this line (without its newline) completes."""
@@ -51,7 +52,7 @@ class Parser:
         stripped = raw.lstrip()
         if not stripped:
             return self._continue(raw, offset) if self._held is not None else ()
-        if self._json and stripped[:1] == b"{":
+        if self._json and (stripped[:1] == b"{" or (self._json_seen and b'{"time":"' in stripped)):
             found = self._json_line(stripped, offset + len(raw) - len(stripped))
             if found is not None:
                 self._json_seen = True
@@ -76,18 +77,29 @@ class Parser:
 
     def _continue(self, raw: bytes, offset: int) -> Sequence[Record]:
         held = self._held
-        if held is None or held.format == "damaged" or self._held_size + len(raw) > MAX_JOINED:
+        if held is None or self._alone(held, raw) or self._held_size + len(raw) > MAX_JOINED:
             done = self.flush()
             self._held, self._held_size = textlines.plain_record(raw, offset, self.source), len(raw)
             return done
-        textlines.join(held, raw)
+        self._further.append(raw)
         self._held_size += len(raw) + 1
         return ()
+
+    @staticmethod
+    def _alone(held: Record, raw: bytes) -> bool:
+        """Say whether a line without a header stands for itself: not below a header, not indented, no traceback."""
+        if held.format == "damaged" or b"\0" in raw:
+            return True
+        if held.format != "plain" or raw[:1] in (b" ", b"\t", b""):
+            return False
+        return not held.msg.startswith("Traceback ") or raw.startswith(b"Traceback ")
 
     def flush(self) -> Sequence[Record]:
         """Return the record still held back for continuation lines, if any."""
         held, self._held = self._held, None
         if held is None:
             return ()
-        textlines.finish(held)
+        if self._further:
+            textlines.finish(held, self._further)
+            self._further = []
         return (held,)

@@ -199,9 +199,11 @@ def _read(source: Source, input_format: str) -> Iterator[Record]:
         try:
             with open_source(path) as stream:
                 for at, block in blocks(stream):
-                    for line in block.split(b"\n"):
-                        if line:
-                            yield from parser.feed(line, at)
+                    lines = block.split(b"\n")
+                    if not lines[-1]:
+                        lines.pop()
+                    for line in lines:
+                        yield from parser.feed(line, at)
                         at += len(line) + 1
         except (OSError, EOFError) as error:
             raise ViewerError(f"{path}: {getattr(error, 'strerror', None) or error}") from None

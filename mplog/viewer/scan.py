@@ -124,13 +124,15 @@ class Scanner:
     def _decode(self, block: bytes, at: int) -> list[Record]:
         found: list[Record] = []
         feed, test, timed, add = self._parser.feed, self._test, self._timed, found.append
-        for line in block.split(b"\n"):
-            if line:
-                for record in feed(line, at):
-                    if record.damaged:
-                        found += self._pick([record])
-                    elif (test is None or test(record)) and (not timed or self._in_time(record)):
-                        add(record)
+        lines = block.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        for line in lines:
+            for record in feed(line, at):
+                if record.damaged:
+                    found += self._pick([record])
+                elif (test is None or test(record)) and (not timed or self._in_time(record)):
+                    add(record)
             at += len(line) + 1
         return found
 

@@ -36,7 +36,7 @@ def render(exc: dict[str, Any], mode: str, *, colour: bool = False) -> list[str]
         text = exc.get("text")
         if isinstance(text, str) and text.strip():
             return [paint.text_line(line) for line in escape_lines(text.strip("\n")).split("\n")]
-    return _chain(exc, mode, paint, 0)
+    return "\n".join(_chain(exc, mode, paint, 0)).split("\n")
 
 
 class _Paint:
@@ -57,7 +57,7 @@ def _line(exc: dict[str, Any], paint: _Paint) -> str:
     frames = _frames(exc)
     own = [frame for frame in frames if not _library(frame)] or frames
     place = f"{paint.bold}{_place(own[-1])}{paint.reset}: " if own else ""
-    return place + _title(exc, paint)
+    return place + _title(exc, paint).replace("\n", "\\n")
 
 
 def _title(exc: dict[str, Any], paint: _Paint) -> str:
@@ -65,7 +65,7 @@ def _title(exc: dict[str, Any], paint: _Paint) -> str:
     module = text_of(exc.get("module"))
     if module and module not in ("builtins", "__main__"):
         kind = f"{module}.{kind}"
-    message = escape(text_of(exc.get("message")))
+    message = escape_lines(text_of(exc.get("message")))
     colon = ": " if kind and message else ""
     return f"{paint.red}{paint.bold}{escape(kind)}{paint.reset}{paint.red}{colon}{message}{paint.reset}"
 
