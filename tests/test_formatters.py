@@ -177,8 +177,7 @@ def test_every_formatter_takes_log_records():
     ("fmt", "style"),
     [
         (
-            "%(asctime)s [%(levelname)s] %(name)s/%(process)d "
-            "%(filename)s:%(lineno)d %(funcName)s %(message)s",
+            "%(asctime)s [%(levelname)s] %(name)s/%(process)d %(filename)s:%(lineno)d %(funcName)s %(msg)s",
             "%",
         ),
         ("{asctime} [{levelname}] {name}/{process} {filename}:{lineno:d} {funcName} {message}", "{"),
