@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mplog._decode import clean, is_clean
 from mplog._record import (
     FIELDS,
     decode,
@@ -663,6 +664,33 @@ def test_decode_raises_nothing_else(data):
     except ValueError:
         return
     to_log_record(fields)
+
+
+@given(st.lists(any_text, max_size=4), st.binary())
+@quick
+def test_foreign_lines_are_made_clean(texts, garbage):
+    """Our own lines are clean; whatever a hostile worker wrote can be made so, and stays JSON if it was."""
+    ours = b"".join(line_of(make(text)) for text in texts)
+    assert is_clean(ours)
+    assert clean(ours) == ours
+    assert is_clean(clean(garbage))
+    assert not FORBIDDEN.search(clean(garbage).decode().replace("\n", ""))
+    raw = (
+        json.dumps({"msg": texts}, ensure_ascii=False).encode("utf-8", "replace").replace(b"\\u001b", b"\x1b")
+    )
+    assert is_clean(clean(raw))
+    assert json.loads(clean(raw))["msg"] == [text.encode("utf-8", "replace").decode() for text in texts]
+
+
+@pytest.mark.parametrize(
+    "bad", ["\x00", "\t", "\x1b", "\r", "\x7f", "\x9b", "\u202e", "\u2066", "\u2028", "\ufeff"]
+)
+def test_each_control_character_is_noticed(bad):
+    """No control character passes in a batch, and lone bytes do not either."""
+    assert not is_clean(b'k {"msg":"x"}\nk {"msg":"' + bad.encode() + b'"}\n')
+    assert not is_clean(b"\xff")
+    assert json.loads(clean(b'"' + bad.encode() + b'"')) == bad
+    assert json.loads(clean(b'"\xff"')) == "\\xff"
 
 
 def test_log_records_for_user_handlers_are_complete():
