@@ -1,8 +1,9 @@
-"""Conditions on records: the predicate, and the bytes a matching line must hold. Runs in the command `mplog`."""
+"""Conditions on records, and the bytes that a matching line must hold. Runs in the command `mplog`."""
 
 from __future__ import annotations
 
 import fnmatch
+import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ Predicate = Callable[[Record], bool]
 
 
 class Condition(Protocol):
-    """One condition: `predicate()` decides, `needle()` names bytes every matching canonical line holds, or None."""
+    """One condition: `predicate()` decides, `needle()` names bytes that every matching line holds."""
 
     def predicate(self) -> Predicate:
         """Return the function that decides on a record."""
@@ -33,6 +34,9 @@ class All:
     """Every part holds."""
 
     parts: Sequence[Condition]
+
+    def __str__(self) -> str:
+        return " and ".join(f"({part})" if isinstance(part, Either) else str(part) for part in self.parts)
 
     def predicate(self) -> Predicate:
         """Return the conjunction; cheap special cases for none, one and two parts."""
@@ -69,6 +73,9 @@ class Either:
 
     parts: Sequence[Condition]
 
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.parts))
+
     def predicate(self) -> Predicate:
         """Return the disjunction."""
         tests = [part.predicate() for part in self.parts]
@@ -87,6 +94,9 @@ class Not:
 
     part: Condition
 
+    def __str__(self) -> str:
+        return f"not ({self.part})"
+
     def predicate(self) -> Predicate:
         """Return the negation."""
         test = self.part.predicate()
@@ -103,6 +113,12 @@ class LevelRange:
 
     low: int
     high: int
+
+    def __str__(self) -> str:
+        low, high = levels.name(self.low), levels.name(self.high)
+        if self.low == self.high:
+            return f"level is {low}"
+        return f"level is {low} or worse" if self.high >= 1 << 30 else f"level is between {low} and {high}"
 
     def predicate(self) -> Predicate:
         """Return the comparison."""
@@ -121,6 +137,11 @@ class LoggerLevels:
     """The level is at least that of the record's nearest named logger; "" is the root, other loggers pass."""
 
     loggers: dict[str, int]
+
+    def __str__(self) -> str:
+        return "level by logger: " + ", ".join(
+            f"{k or 'others'}>={levels.name(v)}" for k, v in self.loggers.items()
+        )
 
     def predicate(self) -> Predicate:
         """Return the test, with the level of each logger remembered."""
@@ -153,6 +174,9 @@ class Glob:
 
     field: str
     pattern: str
+
+    def __str__(self) -> str:
+        return f"{self.field} is like {self.pattern!r}"
 
     def predicate(self) -> Predicate:
         """Return the match, remembered for each value: names are few."""
@@ -188,6 +212,10 @@ class Grep:
 
     regex: re.Pattern[str]
     field: str | None = None
+
+    def __str__(self) -> str:
+        case = ", any case" if self.regex.flags & re.IGNORECASE else ""
+        return f"{self.field or 'message or exception'} matches {self.regex.pattern!r}{case}"
 
     def predicate(self) -> Predicate:
         """Return the search."""
@@ -225,6 +253,9 @@ class Exists:
 
     field: str
 
+    def __str__(self) -> str:
+        return f"{self.field} is there"
+
     def predicate(self) -> Predicate:
         """Return the test for a value."""
         get = getter(self.field)
@@ -245,6 +276,10 @@ class Compare:
     field: str
     op: str
     value: Any
+
+    def __str__(self) -> str:
+        value = levels.name(int(self.value)) if canonical(self.field) == "level" else self.value
+        return f"{self.field} {self.op} {value}"
 
     def predicate(self) -> Predicate:
         """Return the comparison."""
@@ -286,32 +321,18 @@ def _compare_numbers(get: Callable[[Record], Any], op: str, value: float) -> Pre
         found = get(record)
         if type(found) is int or type(found) is float:
             return found
-        if isinstance(found, str):
-            try:
-                return float(found)
-            except ValueError:
-                return None
-        return None
+        return _float(found) if isinstance(found, str) else None
 
     if op == "=":
         return lambda record: number(record) == value
     if op == "!=":
         return lambda record: number(record) != value
-    if op == "<":
-        return lambda record: (found := number(record)) is not None and found < value
-    if op == "<=":
-        return lambda record: (found := number(record)) is not None and found <= value
-    if op == ">":
-        return lambda record: (found := number(record)) is not None and found > value
-    return lambda record: (found := number(record)) is not None and found >= value
+    compare = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[op]
+    return lambda record: (found := number(record)) is not None and compare(found, value)
 
 
 def _compare_values(get: Callable[[Record], Any], op: str, value: str) -> Predicate:
-    as_number: float | None
-    try:
-        as_number = float(value)
-    except ValueError:
-        as_number = None
+    as_number = _float(value)
 
     def same(found: Any) -> bool:
         if isinstance(found, str):
@@ -326,16 +347,15 @@ def _compare_values(get: Callable[[Record], Any], op: str, value: str) -> Predic
         return lambda record: not same(get(record))
     if as_number is not None:
         return _compare_numbers(get, op, as_number)
-    text: Callable[[Record], str | None] = lambda record: (  # noqa: E731
-        found if isinstance(found := get(record), str) or found is None else text_of(found)
-    )
-    if op == "<":
-        return lambda record: (found := text(record)) is not None and found < value
-    if op == "<=":
-        return lambda record: (found := text(record)) is not None and found <= value
-    if op == ">":
-        return lambda record: (found := text(record)) is not None and found > value
-    return lambda record: (found := text(record)) is not None and found >= value
+    compare = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[op]
+    return lambda record: (found := get(record)) is not None and compare(text_of(found), value)
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def level_number(text: str) -> int:

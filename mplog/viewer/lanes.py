@@ -26,22 +26,25 @@ class Lanes:
 
     def of(self, record: Record) -> tuple[str, str]:
         """Return what is drawn beside a record's first line and beside its further lines."""
-        key: tuple[object, ...] = (record.process, record.pid)
-        name = record.process or str(record.pid or "")
-        if self.by == "thread":
+        ended = _ended(record)
+        key: tuple[object, ...] = ended or (record.process, record.pid)
+        name = str(key[0] or key[1] or "")
+        if self.by == "thread" and ended is None:
             key, name = (*key, record.thread), record.thread or name
-        at = self._lane(key, name)
-        mark = next(mark for least, mark in _MARKS if record.levelno >= least)
-        if record.fields.get("event") in ("died", "ended"):
-            mark = "┴"
+        at = self._lane(key, name) if ended is None else self._known(ended)
+        mark = "┴" if ended else next(mark for least, mark in _MARKS if record.levelno >= least)
         drawn = [self._paint(i, "│" if lane is not None else " ") for i, lane in enumerate(self._lanes)]
-        further = " ".join(drawn) + " "
         if at is None:
-            return further + mark + " ", further + "  "
+            further = " ".join(drawn) + " "
+            return further + (mark if ended is None else " ") + " ", further + "  "
         drawn[at] = self._paint(at, mark)
-        if mark == "┴":
+        if ended:
             self._lanes[at] = None
-        return " ".join(drawn) + " ", further
+        below = [self._paint(i, "│" if lane is not None else " ") for i, lane in enumerate(self._lanes)]
+        return " ".join(drawn) + " ", " ".join(below) + " "
+
+    def _known(self, key: tuple[object, ...]) -> int | None:
+        return next((at for at, lane in enumerate(self._lanes) if lane is not None and lane[:2] == key), None)
 
     def _lane(self, key: tuple[object, ...], name: str) -> int | None:
         if key in self._lanes:
@@ -60,3 +63,10 @@ class Lanes:
         if not self._colour or text == " ":
             return text
         return f"{colours.of_name(self._names[lane])}{text}{colours.RESET}"
+
+
+def _ended(record: Record) -> tuple[object, ...] | None:
+    """Return the process whose end a record reports."""
+    if record.fields.get("event") not in ("died", "ended"):
+        return None
+    return (record.fields.get("died_process", record.process), record.fields.get("died_pid", record.pid))

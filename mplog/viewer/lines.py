@@ -109,7 +109,7 @@ def own_record(data: dict[str, Any], raw: bytes, offset: int, source: str) -> Re
     record.time = times.parse_utc(stamp)
     record.time_text = stamp
     record.level = level
-    record.levelno = levels.number(level) or _own_level(data)
+    record.levelno = _own_level(data, level) if "levelno" in data else levels.number(level)
     record.msg = msg
     logger, process, pid = pop("logger", ""), pop("process", ""), pop("pid", None)
     thread, file, func = pop("thread", ""), pop("file", ""), pop("func", "")
@@ -132,10 +132,10 @@ def own_record(data: dict[str, Any], raw: bytes, offset: int, source: str) -> Re
     return record
 
 
-def _own_level(data: dict[str, Any]) -> int:
-    """Return the number that mplog writes beside the name of a level nobody knows."""
-    number = data.pop("levelno", 0)
-    return number if type(number) is int else 0
+def _own_level(data: dict[str, Any], level: str) -> int:
+    """Return the number that mplog writes beside the name of a custom level."""
+    number = data.pop("levelno")
+    return number if type(number) is int else levels.number(level)
 
 
 def _foreign_exc(value: object) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ class FieldText:
 
     def __init__(self, look: Look) -> None:
         self._shows = look.shows()
+        self._chosen = bool(look.keys)
         self._skip = look.skip_unchanged
         self._before: dict[tuple[str, int | None], dict[str, object]] = {}
         self._keys: dict[str, str] = {}
@@ -28,6 +29,8 @@ class FieldText:
 
     def text(self, record: Record) -> str:
         """Return a record's fields, beginning with a space; "" for none."""
+        if record.logger == "mplog" and "event" in record.fields and not self._chosen:
+            return self._own_event(record)
         out: list[str] = []
         stack = ""
         keys, shows = self._keys, self._shows
@@ -49,6 +52,12 @@ class FieldText:
             else:
                 out.append(f"{keys.get(name) or self._key(name)}{short(value)}")
         return "".join(out) + stack
+
+    @staticmethod
+    def _own_event(record: Record) -> str:
+        """Return what mplog's own message does not say already: the last traceback of whoever crashed."""
+        crash = record.fields.get("faulthandler")
+        return "\n" + escape_lines(crash.strip("\n")) if isinstance(crash, str) and crash else ""
 
     def _key(self, name: str) -> str:
         shown = escape(name)

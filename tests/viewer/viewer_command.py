@@ -1,0 +1,41 @@
+"""Run the command `mplog` as a user does, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+GOLDEN = Path(__file__).parent / "golden"
+PLAIN = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "MPLOG_FILE", "MPLOG_PAGER", "PAGER", "LESS", "MPLOG_JOBS")
+
+
+class Result(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+def environment(**more: str) -> dict[str, str]:
+    env = {name: value for name, value in os.environ.items() if name not in PLAIN}
+    return {**env, "TZ": "UTC", "COLUMNS": "100", "PYTHONIOENCODING": "utf-8", **more}
+
+
+def mplog(
+    *args: str | Path, stdin: bytes | None = b"", cwd: Path | None = None, env: dict[str, str] | None = None
+) -> Result:
+    """Run `mplog` with arguments and return exit code, output and what it said on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mplog", *map(str, args)],
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        env=environment(**(env or {})),
+        timeout=60,
+        check=False,
+    )
+    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
