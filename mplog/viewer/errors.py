@@ -177,7 +177,7 @@ def _who(group: Group, span: tuple[float, float], page: Page) -> None:
     line = f"{'':10}{page.stamp(group.first)}{until}"
     if group.count > 1 and span[1] > span[0] and page.width - len(line) > 14:
         room = min(40, page.width - len(line) - 4)
-        line += "  " + spark(group.timeline.spread(*span, room), page)
+        line += "  " + spark(group.timeline.spread(*span, room), blocks=page.blocks)
     page.line(page.paint(line, "dim"))
 
 

@@ -17,10 +17,10 @@ from mplog.viewer import query, timespec
 from mplog.viewer.lines import Record
 from mplog.viewer.reading import read_records
 
-_CONTROLS = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0))} | {
+CONTROLS = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0))} | {
     c: f"\\u{c:04x}" for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029, 0xFEFF)
 }
-_CONTROLS |= {c: f"\\u{c:04x}" for c in range(0xD800, 0xE000)}
+CONTROLS |= {c: f"\\u{c:04x}" for c in range(0xD800, 0xE000)}
 _COLOURS = {
     "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "magenta": "35",
     "bad": "1;31",
@@ -101,7 +101,7 @@ def _selected(
 
 def clean(text: str) -> str:
     """Return text with its control characters escaped: nothing in a log may drive a terminal."""
-    return text.translate(_CONTROLS)
+    return text.translate(CONTROLS)
 
 
 class Page:

@@ -99,7 +99,7 @@ def draw(timeline: Timeline, page: Page, *, height: int = 6) -> None:
     for kind, word, colour in ((1, "warning", "yellow"), (2, "error", "red")):
         most = max(counts[kind] for counts in found)
         if most:
-            marks = "".join(_mark(counts[kind] / most, page) * spread for counts in found)
+            marks = "".join(_mark(counts[kind] / most, page.blocks) * spread for counts in found)
             page.line(page.paint(f"{word:>{label}} ", "dim") + page.paint(marks.rstrip(), colour))
     _axis(start, step, len(found), spread, label, page)
 
@@ -114,7 +114,7 @@ def _bars(found: list[list[int]], row: int, height: int, top: int, spread: int, 
             share = max(share, 0.125)
         middle = (row - 0.5) / height * top
         colour = "red" if errors >= middle else "yellow" if errors + warnings >= middle else "green"
-        parts.append((_mark(share, page) * spread, colour if share else ""))
+        parts.append((_mark(share, page.blocks) * spread, colour if share else ""))
     text, run, last = "", "", ""
     for mark, colour in parts:
         if colour != last:
@@ -123,16 +123,16 @@ def _bars(found: list[list[int]], row: int, height: int, top: int, spread: int, 
     return (text + (page.paint(run, last) if last else "")).rstrip()
 
 
-def _mark(share: float, page: Page) -> str:
-    if not page.blocks:
+def _mark(share: float, blocks: bool) -> str:
+    if not blocks:
         return "#" if share >= 0.5 else "." if share > 0 else " "
     return _UPWARD[max(1, round(share * 8))] if share > 0 else " "
 
 
-def spark(counts: list[int], page: Page) -> str:
+def spark(counts: list[int], *, blocks: bool = True) -> str:
     """Return counts as one line of block characters."""
     most = max(counts, default=0)
-    return "".join(_mark(count / most, page) if count else "·" if page.blocks else "." for count in counts)
+    return "".join(_mark(count / most, blocks) if count else "·" if blocks else "." for count in counts)
 
 
 def _axis(start: float, step: float, count: int, spread: int, label: int, page: Page) -> None:
