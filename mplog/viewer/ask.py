@@ -1,4 +1,7 @@
-"""Questions about a log: which fields, which values, how it is read, why nothing matched. Runs in the command `mplog`."""
+"""Questions about a log: which fields, which values, how it is read, why nothing matched.
+
+Runs in the command `mplog`.
+"""
 
 from __future__ import annotations
 

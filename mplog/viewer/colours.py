@@ -44,7 +44,7 @@ def wanted(choice: str, stream_is_terminal: bool) -> bool:
 
 
 def of_name(name: str) -> str:
-    """Return the colour of a process, thread or logger: always the same; a number in the name varies the shade."""
+    """Return the colour of a process, thread or logger; a number in the name varies the shade."""
     match = _NUMBER.match(name)
     base, number = (match[1] + match[3], int(match[2][-9:])) if match else (name, 0)
     family = FAMILIES[zlib.crc32(base.encode("utf-8", "replace")) % len(FAMILIES)]

@@ -14,7 +14,8 @@ Group = list[tuple[Record, bool]]
 class Context:
     """Collect, around each matching record, the records before and after it with the same key.
 
-    Groups are yielded when complete, each together: in an interleaved log the neighbours of a match are lines of
+    Groups are yielded when complete, each together: in an interleaved log the neighbours of a match are
+    lines of
     other processes. Matches closer than the context share a group. Memory is bounded by the number of keys.
 
     Args:

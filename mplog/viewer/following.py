@@ -1,4 +1,7 @@
-"""`-f`: what is appended to logs, as it comes, through rotations and truncation. Runs in the command `mplog`."""
+"""`-f`: what is appended to logs, as it comes, through rotations and truncation.
+
+Runs in the command `mplog`.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,10 @@ _LOOK_FOR_FILES = 1.0
 class Tail:
     """Follow one log by name.
 
-    Reads the file it has open to its end before it turns to what has taken its name; files that were rotated in
-    between are found among `app.log.1`, `app.log.2.gz` and read in their order; a file cut short is read anew.
+    Reads the file it has open to its end before it turns to what has taken its name; files that were
+    rotated in
+    between are found among `app.log.1`, `app.log.2.gz` and read in their order; a file cut short is read
+    anew.
 
     Args:
         path: of the log; it may not exist yet, or for a while.

@@ -208,7 +208,9 @@ _PLACE = re.compile(r"\{\{|\}\}|\{([^{}:!]*)(?::([<>^]?\d{1,3}))?\}|[{}]")
 
 
 def template(text: str, look: Look) -> Callable[[Record], str]:
-    """Return the function that fills a template: `{level:<8} {user.id} {msg}`; `{clock}`, `{date}` and `{traceback}` too.
+    """Return the function that fills a template such as `{clock} {level:<8} {user.id} {msg}`.
+
+    `{clock}`, `{date}` and `{traceback}` are there beside the fields.
 
     Raises:
         ViewerError: a brace is not closed.

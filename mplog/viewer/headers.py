@@ -1,6 +1,7 @@
 """The first lines of text records: mplog's layout, logging format strings, the usual others.
 
-Runs in the command `mplog`. A pattern names its groups after the members of a record; `f_` before an own field.
+Runs in the command `mplog`. A pattern names its groups after the members of a record, with `f_` before
+own fields.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ USUAL = tuple(
         # gunicorn: [2026-11-22 11:11:11 +0000] [123] [INFO] message
         rf"\[(?P<time>{STAMP})\] \[(?P<pid>\d{{1,19}})\] \[{_LEVEL}\] {_MSG}",
         # loguru: 2026-11-22 11:11:11.123 | INFO     | module:function:12 - message
-        rf"(?P<time>{STAMP}) \| {_LEVEL} *\| (?P<logger>[^\s:]*):(?P<func>[^\s:]*):(?P<line>\d{{1,9}}) - {_MSG}",
+        rf"(?P<time>{STAMP}) \| {_LEVEL} *\| "
+        rf"(?P<logger>[^\s:]*):(?P<func>[^\s:]*):(?P<line>\d{{1,9}}) - {_MSG}",
         # structlog: 2026-11-22T11:11:11.123456Z [info     ] event   key=value [logger]
         rf"(?P<time>{STAMP}) \[{_LEVEL} *\] {_MSG}",
         # the logging documentation: time - name - LEVEL - message, and with LEVEL first
@@ -52,7 +54,8 @@ USUAL = tuple(
         rf"{_LEVEL}:(?P<logger>[\w.\-]+):{_MSG}",
         rf"{_LEVEL}: {{2,}}{_MSG}",
         # syslog: Nov 22 11:11:11 host program[123]: message
-        rf"(?P<time>{_SYSLOG}) (?P<f_host>[\w.\-]+) (?P<logger>[^\s\[:]+)(?:\[(?P<pid>\d{{1,19}})\])?: {_MSG}",
+        rf"(?P<time>{_SYSLOG}) (?P<f_host>[\w.\-]+) "
+        r"(?P<logger>[^\s\[:]+)(?:\[(?P<pid>\d{1,19})\])?: (?P<msg>.*)",
     )
 )
 

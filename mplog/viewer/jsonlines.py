@@ -70,7 +70,7 @@ _PINO = {10: 5, 20: 10, 30: 20, 40: 30, 50: 40, 60: 50}
 
 
 def foreign_record(data: dict[str, Any], raw: bytes, offset: int, source: str) -> Record:
-    """Return the record of a JSON object in another program's spelling; what is not recognised becomes fields."""
+    """Return the record of a JSON object in another program's spelling; the unknown becomes fields."""
     data = _unwrap(data)
     stamp = _take(data, _TIME)
     time, time_text = _time(stamp)
@@ -79,7 +79,8 @@ def foreign_record(data: dict[str, Any], raw: bytes, offset: int, source: str) -
     msg = _take(data, _MSG)
     record = Record(
         time=time, time_text=time_text, level=level, levelno=levelno, msg=text_of(msg),
-        logger=_take_text(data, _LOGGER), process=_take_text(data, _PROCESS), thread=_take_text(data, _THREAD),
+        logger=_take_text(data, _LOGGER), process=_take_text(data, _PROCESS), thread=_take_text(data,
+        _THREAD),
         file=_take_text(data, _FILE), line=_take_int(data, _LINE), func=_take_text(data, _FUNC),
         pid=_take_int(data, _PID), seq=_take_int(data, ("seq",)), exc=exc,
         raw=raw, offset=offset, source=source, format="json",
@@ -130,7 +131,8 @@ def _loguru(inner: dict[str, Any]) -> dict[str, Any]:
     extra = inner.get("extra")
     data: dict[str, Any] = dict(extra) if isinstance(extra, dict) else {}
     data.update(
-        time=part("time", "repr"), level=part("level", "name"), msg=inner.get("message"), logger=inner.get("name"),
+        time=part("time", "repr"), level=part("level", "name"), msg=inner.get("message"),
+        logger=inner.get("name"),
         process=part("process", "name"), pid=part("process", "id"), thread=part("thread", "name"),
         file=part("file", "path"), line=inner.get("line"), func=inner.get("function"),
     )  # fmt: skip

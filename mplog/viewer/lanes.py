@@ -1,4 +1,7 @@
-"""A lane for each process or thread beside the records, as `git log --graph` draws branches. Runs in the command `mplog`."""
+"""A lane for each process or thread beside the records, as `git log --graph` draws branches.
+
+Runs in the command `mplog`.
+"""
 
 from __future__ import annotations
 

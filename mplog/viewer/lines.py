@@ -43,7 +43,7 @@ class Record:
         offset: int = 0,
         source: str = "",
         damaged: bool = False,
-        format: str = "text",
+        format: str = "text",  # noqa: A002
     ) -> None:
         self.time = time
         self.time_text = time_text

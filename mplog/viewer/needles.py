@@ -1,7 +1,7 @@
 """Bytes that every matching line of mplog's JSON must hold, so that the rest is never decoded.
 
-Runs in the command `mplog`. The writer's spacing is canonical; a literal is used only where it holds no quote,
-backslash, control or non-ASCII character, and what is found is decoded and checked again.
+Runs in the command `mplog`. The writer's spacing is canonical; a literal is used only where it holds no
+quote, backslash, control or non-ASCII character, and what is found is decoded and checked again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from mplog.viewer import levels
 
 Hits = Callable[[bytes], Iterator[tuple[int, int]]]
 
-# Letters of other scripts that a case-insensitive ASCII letter also matches: long s, Kelvin, dotted and dotless i.
+# Letters of other scripts that a case-insensitive ASCII letter also matches: long s, Kelvin, dotted and
+# dotless i.
 _FOLDING = (b"\xc5\xbf", b"\xe2\x84\xaa", b"\xc4\xb0", b"\xc4\xb1")
 
 
@@ -33,7 +34,7 @@ class Needle:
         return f"{shown} (any case)" if self.ignore_case else shown
 
     def hits(self) -> Hits:
-        """Return the function that yields (begin, end) of the lines of a block with a hit, in order, each once."""
+        """Return the function that yields (begin, end) of the lines with a hit, in order, each once."""
         if self.regex is not None:
             return _regex_hits(re.compile(self.regex))
         if self.ignore_case:
@@ -134,7 +135,8 @@ def field_needle(field: str, value: str | None, *, whole: bool = False, bare: bo
         return Needle((key + value.encode(),)) if bare else None
     if not whole:
         return None
-    # An own field's type is unknown: 42 may be written 42, "42" or 42.0; other numbers have too many spellings.
+    # An own field's type is unknown: 42 may be written 42, "42" or 42.0; other numbers have too many
+    # spellings.
     if _numeric(value) and (not bare or len(value) > 15):
         return Needle((key,))
     return Needle((quoted, key + value.encode()))
@@ -162,7 +164,7 @@ _META = re.compile(r"[\\.^$*+?{}\[\]()|]")
 
 
 def regex_needle(regex: re.Pattern[str]) -> Needle | None:
-    """Return the longest literal that every match of a regular expression must hold, if that is plain to see."""
+    """Return the longest literal that every match of an expression must hold, if that is plain to see."""
     literal = longest_literal(regex.pattern)
     if len(literal) < 3 or not _safe(literal):
         return None

@@ -9,11 +9,13 @@ from mplog.viewer.formats import FORMATS
 _EXAMPLES = """\
 examples:
   mplog view app.log -l warning                       warnings and worse
-  mplog view app.log -l e -C 3                        errors, with 3 records before and after in the same process
+  mplog view app.log -l e -C 3                        errors, with 3 records before and after in the same
+  process
   mplog view app.log -S 10m -p 'ForkPoolWorker-*'     the last ten minutes of the workers
   mplog view app.log -g timeout user=42               messages with "timeout" of user 42
   mplog view app.log -q 'level>=warning and dur_ms>500 or exists(exc)'
-  mplog view logs/ -R -o jsonl | jq .msg              all logs of a directory, rotated ones too, merged by time
+  mplog view logs/ -R -o jsonl | jq .msg              all logs of a directory, rotated ones too, merged by
+  time
   mplog view app.log -n 50 --lanes --delta process    the last 50, a lane and time steps for each process
   mplog tail app.log web.log                          follow two logs
 
@@ -27,7 +29,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     parser.add_argument(
         "paths", nargs="*", metavar="FILE|FIELD=VALUE",
-        help="files, directories, globs, - for standard input; FIELD=VALUE (also != ~ !~ < <= > >=) selects records; "
+        help="files, directories, globs, - for standard input; FIELD=VALUE (also != ~ !~ < <= > >=) "
+        "selects records; "
         "without a file: standard input, or the file that MPLOG_FILE names",
     )  # fmt: skip
     _select(parser.add_argument_group("Select"))
@@ -54,7 +57,8 @@ def _select(group: argparse._ArgumentGroup) -> None:
         "--level",
         action="append",
         metavar="LEVEL",
-        help="this level or worse (d, i, w, e, c); LOW..HIGH; =A,B exactly these; app.db=debug for one logger",
+        help="this level or worse (d, i, w, e, c); LOW..HIGH; =A,B exactly these; app.db=debug for one
+        logger",
     )
     add(
         "-S",
@@ -122,10 +126,12 @@ def _sources(group: argparse._ArgumentGroup) -> None:
         default="auto",
         metavar="FORMAT",
         dest="input_format",
-        help="auto, json, text, or a logging format string such as '%%(asctime)s %%(levelname)s %%(message)s'",
+        help="auto, json, text, or a logging format string such as '%%(asctime)s %%(levelname)s
+        %%(message)s'",
     )
     add("--errors", choices=("show", "count", "skip", "fail"), default="show",
-        help="damaged lines: show them dimmed (default), only count them, skip them, or exit with 3")  # fmt: skip
+        help="damaged lines: show them dimmed (default), only count them, skip them, or exit with 3")  #
+        fmt: skip
 
 
 def _look(group: argparse._ArgumentGroup) -> None:
@@ -175,7 +181,8 @@ def _look(group: argparse._ArgumentGroup) -> None:
         choices=("process", "level", "logger"),
         default="process",
     )
-    add("-P", "--no-pager", action="store_true", help="do not start a pager (MPLOG_PAGER, PAGER, less)")  # fmt: skip
+    add("-P", "--no-pager", action="store_true", help="do not start a pager (MPLOG_PAGER, PAGER, less)")  #
+    fmt: skip
 
 
 def _count(text: str) -> int:
@@ -185,7 +192,7 @@ def _count(text: str) -> int:
 
 
 def with_defaults(argv: list[str]) -> list[str]:
-    """Return the arguments with the value of a bare `--lanes` or `--delta` filled in, so that a file may follow it."""
+    """Return the arguments with the value of a bare `--lanes` or `--delta` filled in: a file may follow."""
     kinds = {"--lanes": ("process", "thread"), "--delta": ("prev", "process", "start")}
     out = []
     for at, word in enumerate(argv):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from types import TracebackType
+from typing import Self
 
 from mplog.viewer.exceptions import ViewerError
 
@@ -68,7 +69,7 @@ class Output:
         while view:
             view = view[os.write(self._fd, view) :]
 
-    def __enter__(self) -> Output:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

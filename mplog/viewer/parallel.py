@@ -1,4 +1,7 @@
-"""Large files on all cores: blocks in turn to forked processes, their output in order. Runs in the command `mplog`."""
+"""Large files on all cores: blocks in turn to forked processes, their output in order.
+
+Runs in the command `mplog`.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def workers() -> int:
 
 
 def fits(view: View, look: Look) -> bool:
-    """Say whether a call can be divided: one large file of mplog's JSON, and records that do not depend on each other."""
+    """Say whether a call can be divided: a large file of mplog's JSON, each record shown by itself."""
     args = view.args
     if not look.stateless or args.output in ("json", "html", "trace") or len(view.sources) != 1:
         return False

@@ -1,4 +1,7 @@
-"""Lines to records: finds out the format, joins continuation lines, survives damage. Runs in the command `mplog`."""
+"""Lines to records: finds out the format, joins continuation lines, survives damage.
+
+Runs in the command `mplog`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ MAX_JOINED = 4 << 20
 class Parser:
     """Turn the lines of one source into records; feed it in file order, flush it at the end.
 
-    A text record is complete when the next one begins, so `feed` returns what became complete; JSON lines at once.
+    A text record is complete when the next one begins, so `feed` returns what became complete; JSON lines
+    at once.
 
     Args:
         source: the path, for the records.
@@ -87,7 +91,7 @@ class Parser:
 
     @staticmethod
     def _alone(held: Record, raw: bytes) -> bool:
-        """Say whether a line without a header stands for itself: not below a header, not indented, no traceback."""
+        """Say whether a line stands for itself: not below a header, not indented, no traceback."""
         if held.format == "damaged" or b"\0" in raw:
             return True
         if held.format != "plain" or raw[:1] in (b" ", b"\t", b""):

@@ -20,7 +20,8 @@ _SHOWN_OF_DAMAGED = 400
 class Pretty:
     """Render records as aligned, coloured lines; continuation lines keep the gutter.
 
-    What repeats is remembered: the clock of each second, and everything between clock and message for each process,
+    What repeats is remembered: the clock of each second, and everything between clock and message for each
+    process,
     level and logger. `date` is the day of the last line; a new day gets a line of its own.
     """
 

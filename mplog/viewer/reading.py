@@ -1,4 +1,7 @@
-"""Sources to records: files, directories, globs, standard input; merged by time. Runs in the command `mplog`."""
+"""Sources to records: files, directories, globs, standard input; merged by time.
+
+Runs in the command `mplog`.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,7 @@ def _files(name: str, rotated: bool) -> tuple[str, ...]:
 
 
 def rotations(name: str) -> list[tuple[int, str]]:
-    """Return the rotated files of a log with their numbers, `app.log.1` and `app.log.2.gz`; 1 is the youngest."""
+    """Return the rotated files of a log with their numbers, `app.log.1`, `app.log.2.gz`; youngest first."""
     folder, base = os.path.split(name)
     found = []
     try:
@@ -114,7 +117,7 @@ def open_source(path: str) -> BinaryIO:
 
 
 def arriving() -> Iterator[tuple[int, bytes]]:
-    """Yield (offset, whole lines) of standard input as they arrive; an empty block when nothing has for 0.1 s."""
+    """Yield (offset, whole lines) of standard input as they arrive; an empty block after 0.1 s of quiet."""
     offset, rest, quiet = 0, b"", True
     while True:
         if not quiet and not select.select([0], [], [], 0.1)[0]:
@@ -137,7 +140,7 @@ def arriving() -> Iterator[tuple[int, bytes]]:
 
 
 def _open_zstd(path: str) -> BinaryIO:
-    """Open a zstd file with whichever module there is: Python 3.14 has one, pyzstd and zstandard are others."""
+    """Open a zstd file with whichever module there is; Python 3.14 has one of its own."""
     for name in ("compression.zstd", "backports.zstd", "pyzstd", "zstandard"):
         try:
             module = importlib.import_module(name)

@@ -1,4 +1,7 @@
-"""Blocks of one file to the records selected: looks for bytes first, decodes what is left. Runs in the command `mplog`."""
+"""Blocks of one file to the records selected: looks for bytes first, decodes what is left.
+
+Runs in the command `mplog`.
+"""
 
 from __future__ import annotations
 

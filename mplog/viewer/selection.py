@@ -1,4 +1,7 @@
-"""What the options under "Select" ask for, as one condition and a span of time. Runs in the command `mplog`."""
+"""What the options under "Select" ask for, as one condition and a span of time.
+
+Runs in the command `mplog`.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +133,7 @@ def _levels(text: str) -> Condition:
 
 
 def _field_conditions(arguments: list[str]) -> list[Condition]:
-    """Return FIELD=VALUE arguments as conditions: the same field twice means either, different fields both."""
+    """Return FIELD=VALUE arguments as conditions: one field twice means either, different fields both."""
     same: dict[str, list[Condition]] = {}
     others: list[Condition] = []
     for argument in arguments:

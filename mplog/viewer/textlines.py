@@ -70,7 +70,8 @@ def _record(match: re.Match[str], raw: bytes, offset: int, source: str) -> Recor
         process=(found.get("process") or "").strip(), pid=int(pid) if pid else None,
         thread=found.get("thread") or "", file=found.get("file") or "", line=int(line) if line else None,
         func=found.get("func") or "", raw=raw, offset=offset, source=source,
-        fields={name[2:]: value for name, value in found.items() if name.startswith("f_") and value is not None},
+        fields={name[2:]: value for name, value in found.items() if name.startswith("f_") and value is not
+        None},
     )  # fmt: skip
     if match.re is headers.OWN and "=" in record.msg:
         _take_fields(record)

@@ -8,7 +8,8 @@ import time as _time
 from datetime import datetime
 
 _ISO = re.compile(
-    r"(\d{4})[-/](\d\d?)[-/](\d\d?)[T _](\d\d?):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s*(Z|UTC|[+-]\d\d:?\d\d(?!\d))?"
+    r"(\d{4})[-/](\d\d?)[-/](\d\d?)[T _](\d\d?):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s*"
+    r"(Z|UTC|[+-]\d\d:?\d\d(?!\d))?"
 )
 _CLF = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)\s*([+-]\d{4})?")
 _SYSLOG = re.compile(r"([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?: (\d{4}))?")
@@ -20,7 +21,7 @@ _local: dict[tuple[int, ...], float] = {}
 
 
 def parse_utc(text: str) -> float | None:
-    """Return epoch seconds of `2026-11-22T11:11:11.123456Z`, the form mplog writes; None if it is another form."""
+    """Return epoch seconds of `2026-11-22T11:11:11.123456Z`, the form mplog writes, or of another form."""
     whole = text[:19]
     base = _seconds.get(whole)
     if base is None:
@@ -49,7 +50,7 @@ def _second(whole: str) -> float | None:
 
 
 def parse(text: str) -> float | None:
-    """Return epoch seconds of a date and time in ISO, Common Log or syslog form; local time without a zone."""
+    """Return epoch seconds of a time in ISO, Common Log or syslog form; without a zone it is local."""
     match = _ISO.match(text)
     if match is not None:
         parts = tuple(int(part) for part in match.groups()[:6])
@@ -105,7 +106,7 @@ def _from_local(parts: tuple[int, ...]) -> float:
 
 
 def from_number(value: float) -> float | None:
-    """Return epoch seconds of a number in seconds, milliseconds, microseconds or nanoseconds (by its size)."""
+    """Return epoch seconds of a number in seconds, milli-, micro- or nanoseconds (by its size)."""
     size = abs(value)
     if not size < 1e20:
         return None

@@ -1,4 +1,7 @@
-"""Times as people write them (10m, 14:30, today, ISO) and the zone they are shown in. Runs in the command `mplog`."""
+"""Times as people write them (10m, 14:30, today, ISO) and the zone they are shown in.
+
+Runs in the command `mplog`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from mplog.viewer import times
 from mplog.viewer.exceptions import ViewerError
 
 _UNITS = {
-    "ms": 0.001, "s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1, "m": 60, "min": 60, "mins": 60, "minute": 60,
+    "ms": 0.001, "s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1, "m": 60, "min": 60,
+    "mins": 60, "minute": 60,
     "minutes": 60, "h": 3600, "hr": 3600, "hrs": 3600, "hour": 3600, "hours": 3600, "d": 86400, "day": 86400,
     "days": 86400, "w": 604800, "week": 604800, "weeks": 604800,
 }  # fmt: skip
@@ -36,7 +40,8 @@ def parse_time(text: str, *, now: float | None = None, zone: tzinfo | None = Non
     """Return the epoch seconds of a time as people write it.
 
     Args:
-        text: `10m` or `10 min ago` (before now), `14:30`, `14:30:15.5` (today), `today`, `yesterday`, `now`, a weekday,
+        text: `10m` or `10 min ago` (before now), `14:30`, `14:30:15.5` (today), `today`, `yesterday`,
+        `now`, a weekday,
             `2026-11-22`, `2026-11-22 14:30`, ISO with a zone, `@1795345871`.
         now: epoch seconds; None takes the clock.
         zone: what a time without a zone is in; None is the local zone.
@@ -57,7 +62,8 @@ def parse_time(text: str, *, now: float | None = None, zone: tzinfo | None = Non
         found = None
     if found is None:
         raise ViewerError(
-            f"the time {text!r} is not understood; write 10m, '10 min ago', 14:30, today, 2026-11-22 or 2026-11-22T14:30:00Z"
+            f"the time {text!r} is not understood; "
+            "write 10m, '10 min ago', 14:30, today, 2026-11-22 or 2026-11-22T14:30:00Z"
         )
     return found
 

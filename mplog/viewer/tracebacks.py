@@ -1,4 +1,7 @@
-"""Exceptions as lines of text, in pytest's words: auto, long, short, line, no. Runs in the command `mplog`."""
+"""Exceptions as lines of text, in pytest's words: auto, long, short, line, no.
+
+Runs in the command `mplog`.
+"""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def _streams(view: View) -> bool:
 
 
 def _stream(view: View) -> int:
-    """Show standard input as it arrives. The first Ctrl-C stops the writer and lets us show the rest of it."""
+    """Show standard input as it arrives; the first Ctrl-C ends its writer, and we show the rest."""
     import signal
 
     from mplog.viewer.following import Shown

@@ -1,4 +1,7 @@
-"""The ways through a log: forward, backward, from a time on; batches of selected records. Runs in the command `mplog`."""
+"""The ways through a log: forward, backward, from a time on; batches of selected records.
+
+Runs in the command `mplog`.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,8 @@ def forward(source: Source, plan: Plan, progress: Progress | None = None) -> Bat
 def backward(source: Source, plan: Plan) -> Batches:
     """Yield the selected records of a log in batches from the end; each batch is in file order.
 
-    What cannot be read backward, compressed files and standard input, is unpacked into a temporary file first.
+    What cannot be read backward, compressed files and standard input, is unpacked into a temporary file
+    first.
     """
     for path in reversed(source.files):
         try:
@@ -132,7 +136,7 @@ def pread(fd: int, size: int, at: int) -> bytes:
 
 
 def span(stream: BinaryIO, path: str, plan: Plan) -> tuple[int, int | None]:
-    """Return the bytes of a file that can hold records in the time asked for: found by bisection, 2 s wider."""
+    """Return the part of a file that can hold the time asked for: found by bisection, 2 s wider."""
     since, until = plan.selection.since, plan.selection.until
     if (since is None and until is None) or path == "-" or is_compressed(path):
         return 0, None
@@ -203,7 +207,7 @@ def merged(streams: list[Batches], *, newest_first: bool = False) -> Iterator[Re
 
 
 def _keyed(number: int, stream: Batches, sign: float) -> Iterator[tuple[float, int, int, Record]]:
-    """Give each record a key that never falls; records before the first time stamp go with the one below them."""
+    """Give each record a key that never falls; those above the first time stamp go with it."""
     last: float | None = None
     early: list[Record] = []
     count = 0
