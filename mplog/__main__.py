@@ -91,7 +91,7 @@ def _overview(args: list[str], commands: list[Command]) -> int:
         for command in commands:
             print(f"  {command.name:<{width}}  {command.summary}")
         print(
-            "\nmplog COMMAND --help says more, with examples. Without a command a file is viewed: mplog app.log"
+            "\nmplog COMMAND --help says more, with examples. A file instead of a command is viewed: mplog app.log"
         )
         return 0
     if first in ("-V", "--version"):

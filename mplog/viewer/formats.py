@@ -19,9 +19,6 @@ from mplog.viewer.pretty import Pretty
 from mplog.viewer.timespec import Calendar
 from mplog.viewer.values import as_object, json_text, short, utc_text
 
-FORMATS = ("pretty", "short", "raw", "json", "jsonl", "logfmt", "csv", "html", "trace")
-FOR_PROGRAMS = ("json", "jsonl", "logfmt", "csv")
-
 
 class Renderer(Protocol):
     """Turn records into text. `begin` and `end` frame the whole output."""

@@ -20,6 +20,8 @@ _NAMES = (
 )
 _LEVEL = rf"(?P<level>{_NAMES}|Level \d+)"
 _LOGGER = r"(?P<logger>[A-Za-z_][\w.\-]*)"
+_SCOPE = r"(?P<logger>[^\s:]*):(?P<func>[^\s:]*)"
+_PROGRAM = r"(?P<logger>[^\s\[:]+)(?:\[(?P<pid>\d{1,19})\])?"
 _MSG = r"(?P<msg>.*)"
 
 OWN = re.compile(
@@ -36,8 +38,7 @@ USUAL = tuple(
         # gunicorn: [2026-11-22 11:11:11 +0000] [123] [INFO] message
         rf"\[(?P<time>{STAMP})\] \[(?P<pid>\d{{1,19}})\] \[{_LEVEL}\] {_MSG}",
         # loguru: 2026-11-22 11:11:11.123 | INFO     | module:function:12 - message
-        rf"(?P<time>{STAMP}) \| {_LEVEL} *\| "
-        rf"(?P<logger>[^\s:]*):(?P<func>[^\s:]*):(?P<line>\d{{1,9}}) - {_MSG}",
+        rf"(?P<time>{STAMP}) \| {_LEVEL} *\| {_SCOPE}:(?P<line>\d{{1,9}}) - {_MSG}",
         # structlog: 2026-11-22T11:11:11.123456Z [info     ] event   key=value [logger]
         rf"(?P<time>{STAMP}) \[{_LEVEL} *\] {_MSG}",
         # the logging documentation: time - name - LEVEL - message, and with LEVEL first
@@ -54,8 +55,7 @@ USUAL = tuple(
         rf"{_LEVEL}:(?P<logger>[\w.\-]+):{_MSG}",
         rf"{_LEVEL}: {{2,}}{_MSG}",
         # syslog: Nov 22 11:11:11 host program[123]: message
-        rf"(?P<time>{_SYSLOG}) (?P<f_host>[\w.\-]+) "
-        r"(?P<logger>[^\s\[:]+)(?:\[(?P<pid>\d{1,19})\])?: (?P<msg>.*)",
+        rf"(?P<time>{_SYSLOG}) (?P<f_host>[\w.\-]+) {_PROGRAM}: {_MSG}",
     )
 )
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
+FORMATS = ("pretty", "short", "raw", "json", "jsonl", "logfmt", "csv", "html", "trace")
+FOR_PROGRAMS = ("json", "jsonl", "logfmt", "csv")
+
 
 @dataclass
 class Look:

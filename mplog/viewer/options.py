@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
-from mplog.viewer.formats import FORMATS
+from mplog.viewer.look import FORMATS
+
+_Add = Callable[..., argparse.Action]
 
 _EXAMPLES = """\
 examples:
   mplog view app.log -l warning                       warnings and worse
-  mplog view app.log -l e -C 3                        errors, with 3 records before and after in the same
+  mplog view app.log -l e -C 3                        errors, 3 records around each, of the same process
   process
   mplog view app.log -S 10m -p 'ForkPoolWorker-*'     the last ten minutes of the workers
   mplog view app.log -g timeout user=42               messages with "timeout" of user 42
@@ -24,165 +27,89 @@ exit codes: 0 shown, 1 nothing matched, 2 wrong usage or unreadable, 3 damaged l
 """
 
 
+# fmt: off
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments and the groups Select, Follow, Sources, Look and Ask to a parser."""
     parser.epilog = _EXAMPLES
-    parser.add_argument(
-        "paths", nargs="*", metavar="FILE|FIELD=VALUE",
-        help="files, directories, globs, - for standard input; FIELD=VALUE (also != ~ !~ < <= > >=) "
-        "selects records; "
-        "without a file: standard input, or the file that MPLOG_FILE names",
-    )  # fmt: skip
-    _select(parser.add_argument_group("Select"))
-    _follow(parser.add_argument_group("Follow"))
-    _sources(parser.add_argument_group("Sources"))
-    _look(parser.add_argument_group("Look"))
-    ask = parser.add_argument_group("Ask")
-    ask.add_argument(
-        "-N", "--fields", action="store_true", help="list the fields that occur, how often, and examples"
-    )
-    ask.add_argument("--values", metavar="FIELD", help="list the values of a field and how often each occurs")
-    ask.add_argument(
-        "--explain", action="store_true", help="say how the command would read and select, and stop"
-    )
-    ask.add_argument(
-        "--fail-on", metavar="LEVEL", help="exit with 4 if a record shown is of this level or worse"
-    )
+    parser.add_argument("paths", nargs="*", metavar="FILE|FIELD=VALUE",
+        help="files, directories, globs, - for standard input; FIELD=VALUE (also != ~ !~ < <= > >=) selects "
+             "records; without a file: standard input, or the file that MPLOG_FILE names")
+    _select(parser.add_argument_group("Select").add_argument)
+    _follow(parser.add_argument_group("Follow").add_argument)
+    _sources(parser.add_argument_group("Sources").add_argument)
+    _look(parser.add_argument_group("Look").add_argument)
+    _ask(parser.add_argument_group("Ask").add_argument)
 
 
-def _select(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add(
-        "-l",
-        "--level",
-        action="append",
-        metavar="LEVEL",
-        help="this level or worse (d, i, w, e, c); LOW..HIGH; =A,B exactly these; app.db=debug for one
-        logger",
-    )
-    add(
-        "-S",
-        "--since",
-        metavar="TIME",
-        help="from then on: 10m, '10 min ago', 14:30, today, 2026-11-22T14:30:00Z",
-    )
+def _select(add: _Add) -> None:
+    add("-l", "--level", action="append", metavar="LEVEL",
+        help="this level or worse (d, i, w, e, c); LOW..HIGH; =A,B exactly these; app.db=debug for a logger")
+    add("-S", "--since", metavar="TIME",
+        help="from then on: 10m, '10 min ago', 14:30, today, 2026-11-22T14:30:00Z")
     add("-U", "--until", metavar="TIME", help="up to then")
-    add(
-        "-p",
-        "--process",
-        action="append",
-        metavar="GLOB",
-        help="process name; a leading ! means not; repeatable",
-    )
+    add("-p", "--process", action="append", metavar="GLOB",
+        help="process name; a leading ! means not; repeatable")
     add("--pid", action="append", type=int, metavar="N", help="process id; repeatable")
     add("--thread", action="append", metavar="GLOB", help="thread name; a leading ! means not")
     add("-L", "--logger", action="append", metavar="GLOB", help="logger; without a wildcard its children too")
-    add(
-        "-g",
-        "--grep",
-        action="append",
-        metavar="RE",
-        help="message or exception matches (case counts if RE has a capital); FIELD~RE looks in a field",
-    )
+    add("-g", "--grep", action="append", metavar="RE",
+        help="message or exception matches (case counts if RE has a capital); FIELD~RE looks in a field")
     add("-G", "--grep-not", action="append", metavar="RE", help="message and exception do not match")
-    add(
-        "-q",
-        "--query",
-        action="append",
-        metavar="QUERY",
-        help="and, or, not, ( ), = != < <= > >= ~ !~, in (a, b), exists(field)",
-    )
+    add("-q", "--query", action="append", metavar="QUERY",
+        help="and, or, not, ( ), = != < <= > >= ~ !~, in (a, b), exists(field)")
     add("-n", "--lines", metavar="N|all", help="only the last N records that match")
     add("-m", "--max-count", type=_count, metavar="N", help="stop after N records")
     add("-A", "--after", type=_count, metavar="N", help="also N records after each match")
     add("-B", "--before", type=_count, metavar="N", help="also N records before each match")
     add("-C", "--context", type=_count, metavar="N", help="both")
-    add(
-        "--context-by",
-        choices=("process", "thread", "time"),
-        default="process",
-        help="count those N in the same process (default), thread, or by time alone",
-    )
-    add("-r", "--reverse", action="store_true", help="newest first")  # fmt: skip
+    add("--context-by", choices=("process", "thread", "time"), default="process",
+        help="count those N in the same process (default), thread, or by time alone")
+    add("-r", "--reverse", action="store_true", help="newest first")
 
 
-def _follow(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add(
-        "-f",
-        "-F",
-        "--follow",
-        action="store_true",
-        help="show the last 10, then what is appended; survives rotation",
-    )
+def _follow(add: _Add) -> None:
+    add("-f", "-F", "--follow", action="store_true",
+        help="show the last 10, then what is appended; survives rotation")
     add("--cursor-file", metavar="FILE", help="go on where the last call with this file ended")
 
 
-def _sources(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
+def _sources(add: _Add) -> None:
     add("-R", "--rotated", action="store_true", help="also app.log.1, app.log.2.gz, ...")
-    add(
-        "--input",
-        default="auto",
-        metavar="FORMAT",
-        dest="input_format",
-        help="auto, json, text, or a logging format string such as '%%(asctime)s %%(levelname)s
-        %%(message)s'",
-    )
+    add("--input", default="auto", metavar="FORMAT", dest="input_format",
+        help="auto, json, text, or a logging format string: '%%(asctime)s %%(levelname)s %%(message)s'")
     add("--errors", choices=("show", "count", "skip", "fail"), default="show",
-        help="damaged lines: show them dimmed (default), only count them, skip them, or exit with 3")  #
-        fmt: skip
+        help="damaged lines: show them dimmed (default), only count them, skip them, or exit with 3")
 
 
-def _look(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
+def _look(add: _Add) -> None:
     add("-o", "--output", choices=FORMATS, default="pretty", help="the format, by default %(default)s")
     add("--out", metavar="FILE", help="write to a file")
     add("--template", metavar="TEXT", help="a line of one's own: '{clock} {level:<8} {msg} {user.id}'")
-    add(
-        "-k",
-        "--keys",
-        action="append",
-        metavar="NAMES",
-        help="show only these fields (globs, separated by commas)",
-    )
+    add("-k", "--keys", action="append", metavar="NAMES",
+        help="show only these fields (globs, separated by commas)")
     add("-K", "--hide", action="append", metavar="NAMES", help="do not show these fields")
-    add(
-        "--skip-unchanged",
-        action="store_true",
-        help="hide fields with the same value as in the record before",
-    )
-    add(
-        "--tb",
-        choices=("auto", "long", "short", "line", "no"),
-        default="auto",
-        help="tracebacks: library frames folded (auto), as recorded, a place a frame, one line, none",
-    )
-    add(
-        "--delta",
-        choices=("prev", "process", "start"),
-        help="time since the record before, in all, in its process, or since the first",
-    )
+    add("--skip-unchanged", action="store_true",
+        help="hide fields with the same value as in the record before, of the same process")
+    add("--tb", choices=("auto", "long", "short", "line", "no"), default="auto",
+        help="tracebacks: library frames folded (auto), as recorded, a place a frame, one line, none")
+    add("--delta", choices=("prev", "process", "start"),
+        help="time since the record before, since the one before in its process, or since the first")
     add("--lanes", choices=("process", "thread"), help="draw a lane for each process (or thread)")
     add("--utc", action="store_true", help="times in UTC")
     add("--tz", metavar="ZONE", help="times in this zone, such as Europe/Vienna or +02:00")
-    add(
-        "--color",
-        "--colour",
-        dest="color",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="auto: NO_COLOR, FORCE_COLOR, then whether it is a terminal",
-    )
-    add(
-        "--color-by",
-        "--colour-by",
-        dest="color_by",
-        choices=("process", "level", "logger"),
-        default="process",
-    )
-    add("-P", "--no-pager", action="store_true", help="do not start a pager (MPLOG_PAGER, PAGER, less)")  #
-    fmt: skip
+    add("--color", "--colour", dest="color", choices=("auto", "always", "never"), default="auto",
+        help="auto: NO_COLOR, FORCE_COLOR, then whether it is a terminal")
+    add("--color-by", "--colour-by", dest="color_by", choices=("process", "level", "logger"),
+        default="process", help="what decides the colour of a line's name, by default the process")
+    add("-P", "--no-pager", action="store_true", help="do not start a pager (MPLOG_PAGER, PAGER, less)")
+
+
+def _ask(add: _Add) -> None:
+    add("-N", "--fields", action="store_true", help="list the fields that occur, how often, and examples")
+    add("--values", metavar="FIELD", help="list the values of a field and how often each occurs")
+    add("--explain", action="store_true", help="say how the command would read and select, and stop")
+    add("--fail-on", metavar="LEVEL", help="exit with 4 if a record shown is of this level or worse")
+# fmt: on
 
 
 def _count(text: str) -> int:

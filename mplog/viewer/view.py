@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from mplog.viewer import colours, options
 from mplog.viewer.context import Context, Group
 from mplog.viewer.exceptions import ViewerError
-from mplog.viewer.formats import FOR_PROGRAMS, Renderer, renderer
+from mplog.viewer.formats import Renderer, renderer
 from mplog.viewer.lines import Record
-from mplog.viewer.look import Look
+from mplog.viewer.look import FOR_PROGRAMS, Look
 from mplog.viewer.output import Output, Progress, is_terminal, terminal_width
 from mplog.viewer.pretty import LONGEST_NAME
 from mplog.viewer.reading import Source, expand, is_compressed
