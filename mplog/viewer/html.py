@@ -13,9 +13,10 @@ from typing import Any, TextIO
 import msgspec
 
 from mplog.viewer import excgroups, levels
+from mplog.viewer.escapes import escape_lines
 from mplog.viewer.family import Family, Life
 from mplog.viewer.lines import Record, text_of
-from mplog.viewer.summary import CONTROLS, clean, plural
+from mplog.viewer.summary import clean, plural
 from mplog.viewer.timeline import spark
 
 MOST = 200_000
@@ -23,7 +24,6 @@ MOST = 200_000
 
 _SCRIPTS = ("data.js", "timeline.js", "table.js", "app.js")
 _LONGEST = {"msg": 10_000, "fields": 4_000, "exc": 20_000}
-_IN_TEXT = {code: text for code, text in CONTROLS.items() if code not in (0x09, 0x0A)}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -223,4 +223,4 @@ def _text(text: str, kind: str) -> str:
     most = _LONGEST[kind]
     if len(text) > most:
         text = f"{text[:most]}… ({len(text) - most:,} characters more)"
-    return text.translate(_IN_TEXT)
+    return escape_lines(text)

@@ -13,19 +13,14 @@ from typing import Any, TextIO
 
 import msgspec
 
-from mplog.viewer import query, timespec
+from mplog.viewer import colours, escapes, query, timespec
 from mplog.viewer.lines import Record
 from mplog.viewer.reading import read_records
 
-CONTROLS = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0))} | {
-    c: f"\\u{c:04x}" for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029, 0xFEFF)
-}
-CONTROLS |= {c: f"\\u{c:04x}" for c in range(0xD800, 0xE000)}
 _COLOURS = {
     "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "magenta": "35",
     "bad": "1;31",
 }  # fmt: skip
-_LEVEL_COLOURS = ((50, "bad"), (40, "red"), (30, "yellow"), (20, "green"), (0, "dim"))
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -100,8 +95,8 @@ def _selected(
 
 
 def clean(text: str) -> str:
-    """Return text with its control characters escaped: nothing in a log may drive a terminal."""
-    return text.translate(CONTROLS)
+    """Return text on one line with its control characters escaped, tabs as blanks: it fits into a column."""
+    return escapes.escape(text).replace("\t", " ")
 
 
 class Page:
@@ -110,7 +105,7 @@ class Page:
     def __init__(self, stream: TextIO, *, color: str = "auto", utc: bool = False) -> None:
         self.stream = stream
         self.utc = utc
-        self.colored = color == "always" or (color == "auto" and _takes_color(stream))
+        self.colored = colours.wanted(color, stream.isatty())
         self.width = max(
             40, shutil.get_terminal_size((100, 24)).columns if stream.isatty() else _given_width()
         )
@@ -138,7 +133,8 @@ class Page:
 
     def level(self, text: str, levelno: int) -> str:
         """Return text in its level's colour."""
-        return self.paint(text, next(colour for least, colour in _LEVEL_COLOURS if levelno >= least))
+        colour = colours.of_level(levelno) if self.colored else ""
+        return f"{colour}{text}{colours.RESET}" if colour and text else text
 
     def stamp(self, time: float | None, *, seconds: bool = False) -> str:
         """Return a time as `2026-11-22 11:11:11.123`, or without the fraction."""
@@ -219,14 +215,6 @@ def cut(text: str, width: int) -> str:
 def _given_width() -> int:
     given = os.environ.get("COLUMNS", "")
     return int(given) if given.isascii() and given.isdigit() and len(given) < 5 and int(given) else 100
-
-
-def _takes_color(stream: TextIO) -> bool:
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
 def number(value: float) -> str:

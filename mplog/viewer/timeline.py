@@ -40,9 +40,9 @@ class Timeline:
         bucket = self._buckets.get(at)
         if bucket is None:
             bucket = self._buckets[at] = [0] * _KINDS
-            if len(self._buckets) > self._most:
-                self._widen()
         bucket[2 if levelno >= 40 else 1 if levelno >= 30 else 0] += 1
+        if len(self._buckets) > self._most:
+            self._widen()
 
     def _widen(self) -> None:
         while len(self._buckets) > self._most:
