@@ -34,6 +34,15 @@ COMMANDS = (
 )
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Use the width of the terminal, up to what reads well."""
+
+    def __init__(self, prog: str) -> None:
+        import shutil
+
+        super().__init__(prog, max_help_position=26, width=min(shutil.get_terminal_size().columns, 110))
+
+
 class _Parser(argparse.ArgumentParser):
     """Say what is wrong in one line."""
 
@@ -73,7 +82,7 @@ def _run(args: list[str]) -> int:
     parser = _Parser(
         prog=f"mplog {name}",
         description=chosen.summary[0].upper() + chosen.summary[1:] + ".",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     module.add_arguments(parser)
     prepare = getattr(module, "prepare_arguments", None)

@@ -30,6 +30,7 @@ exit codes: 0 shown, 1 nothing matched, 2 wrong usage or unreadable, 3 damaged l
 # fmt: off
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments and the groups Select, Follow, Sources, Look and Ask to a parser."""
+    parser.usage = "%(prog)s [FILE|DIR|GLOB|-]... [FIELD=VALUE]... [options]"
     parser.epilog = _EXAMPLES
     parser.add_argument("paths", nargs="*", metavar="FILE|FIELD=VALUE",
         help="files, directories, globs, - for standard input; FIELD=VALUE (also != ~ !~ < <= > >=) selects "

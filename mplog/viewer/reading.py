@@ -173,7 +173,9 @@ def blocks(stream: BinaryIO, begin: int = 0, end: int | None = None) -> Iterator
         stream.seek(begin)
     offset, rest, skipped = begin, b"", 0
     left = (1 << 62) if end is None else end - begin
-    while left > 0 and (chunk := stream.read(min(BLOCK, left))):
+    # Of an archive that breaks off, `read1` gives what there is before it raises.
+    read = getattr(stream, "read1", stream.read)
+    while left > 0 and (chunk := read(min(BLOCK, left))):
         left -= len(chunk)
         cut = chunk.rfind(b"\n") + 1
         if not cut:

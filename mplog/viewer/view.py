@@ -292,19 +292,38 @@ def write(
     if view.before or view.after:
         _write_groups(view, records, look, output)
         return
-    rest = iter(records)
-    first = list(islice(rest, _FIRST))
-    measure(look, first)
-    render = renderer(look, grow=True)
-    output.write(render.begin())
-    batch = first
-    while batch:
+    render: Renderer | None = None
+    for batch in _batches(records):
         if progress is not None:
             progress.clear()
+        if render is None:
+            measure(look, batch)
+            render = renderer(look, grow=True)
+            output.write(render.begin())
         output.write(render.render(batch))
         view.count(batch)
-        batch = list(islice(rest, _BATCH))
+    if render is None:
+        render = renderer(look)
+        output.write(render.begin())
     output.write(render.end())
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield the records in batches; when reading breaks off, first what was read until then."""
+    batch: list[Record] = []
+    limit = _FIRST
+    try:
+        for record in records:
+            batch.append(record)
+            if len(batch) >= limit:
+                yield batch
+                batch, limit = [], _BATCH
+    except ViewerError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 def measure(look: Look, records: Iterable[Record]) -> None:

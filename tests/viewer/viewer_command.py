@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 GOLDEN = Path(__file__).parent / "golden"
-PLAIN = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "MPLOG_FILE", "MPLOG_PAGER", "PAGER", "LESS", "MPLOG_JOBS")
+PLAIN = (
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "CLICOLOR_FORCE",
+    "MPLOG_FILE",
+    "MPLOG_PAGER",
+    "PAGER",
+    "LESS",
+    "MPLOG_JOBS",
+)
 
 
 class Result(NamedTuple):

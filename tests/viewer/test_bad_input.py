@@ -1,0 +1,174 @@
+"""Wrong usage and unreadable sources: one line on stderr, the documented exit code, never a traceback."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+from viewer_command import GOLDEN, mplog
+
+SHOP = GOLDEN / "shop.json"
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["/no/such/file.log"], 2, "mplog: /no/such/file.log: No such file or directory"),
+        (["/no/such/*.log"], 2, "mplog: /no/such/*.log: no file matches"),
+        ([SHOP, "-l", "eror"], 2, "mplog: unknown level 'eror'; did you mean 'error'?"),
+        ([SHOP, "-l", "warning..zzz"], 2, "mplog: unknown level 'zzz'; levels are debug, info, warning,"),
+        ([SHOP, "-S", "soon"], 2, "mplog: the time 'soon' is not understood; write 10m,"),
+        ([SHOP, "-S", "today", "-U", "yesterday"], 2, "mplog: --since 'today' is later than --until"),
+        (
+            [SHOP, "--tz", "Europe/Viena"],
+            2,
+            "mplog: unknown time zone 'Europe/Viena'; did you mean 'Europe/Vienna'?",
+        ),
+        ([SHOP, "-n", "some"], 2, "mplog: -n 'some' is not a number of records; write a number or all"),
+        ([SHOP, "-m", "-3"], 2, "mplog view: argument -m/--max-count: '-3' is not a number of records (see"),
+        ([SHOP, "--values", "usr"], 2, "mplog: no record has a field 'usr'; did you mean 'user'?"),
+        ([SHOP, "--input", "nonsense"], 2, "mplog: --input 'nonsense' is no format; write auto, json, text,"),
+        ([SHOP, "--template", "{level"], 2, "mplog: --template: '{' at position 0 is no field;"),
+        ([SHOP, "-o", "yaml"], 2, "mplog view: argument -o/--output: invalid choice: 'yaml'"),
+        ([SHOP, "--frobnicate"], 2, "mplog view: unrecognized arguments: --frobnicate"),
+        (
+            [SHOP, "--out", "/no/such/dir/x"],
+            2,
+            "mplog: /no/such/dir/x: cannot be written: No such file or directory",
+        ),
+        ([SHOP, "-f", "-r"], 2, "mplog: --follow and --reverse contradict each other; leave one out"),
+        ([SHOP, "-g", "nowhere to be found"], 1, "mplog: nothing matched in"),
+        ([SHOP, "usr=anna"], 1, "mplog: nothing matched: no record has a field 'usr'; did you mean 'user'?"),
+    ],
+    ids=lambda value: " ".join(map(str, value))[-40:] if isinstance(value, list) else None,
+)
+def test_one_line_and_the_exit_code(args: list[str], code: int, said: str) -> None:
+    """No such file, a bad time, an unknown level or field (with the nearest), an empty match: one line on stderr."""
+    result = mplog("view", *args)
+    assert result.err.startswith(said)
+    assert result.err.count("\n") == 1
+    assert (result.code, result.out) == (code, "")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (
+            ["-q", "level>=warnin"],
+            "query: unknown level 'warnin'; did you mean 'warning'?\n  level>=warnin\n         ^",
+        ),
+        (
+            ["-q", "user=anna and"],
+            "query: a condition is missing at the end\n  user=anna and\n               ^",
+        ),
+        (["-q", "(user=anna"], "query: `)` expected\n  (user=anna\n            ^"),
+        (["-q", "user='anna"], "query: the text is not closed\n  user='anna\n       ^"),
+        (["-q", "msg~'a('"], "query: the regular expression 'a(' is wrong"),
+        (["-q", ""], "query: is empty"),
+        (
+            ["-g", "a(b"],
+            "-g: the regular expression 'a(b' is wrong: missing ), unterminated subpattern at position 1",
+        ),
+        (
+            ["-G", "[z"],
+            "-G: the regular expression '[z' is wrong: unterminated character set at position 0\n  [z\n  ^",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_caret_shows_the_place(args: list[str], said: str) -> None:
+    """A bad regex or query (with a caret under the place)."""
+    result = mplog("view", SHOP, *args)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"mplog: {said}")
+    assert "Traceback" not in result.err
+    assert result.err.rstrip("\n").endswith("^")
+
+
+def test_a_directory_without_logs(tmp_path: Path) -> None:
+    """A directory without logs: one line on stderr."""
+    result = mplog("view", tmp_path)
+    assert (result.code, result.out) == (2, "")
+    assert (
+        result.err
+        == f"mplog: {tmp_path}: no log in this directory; logs end in .log, .json, .jsonl, .ndjson\n"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
+def test_an_unreadable_file(tmp_path: Path) -> None:
+    """Unreadable: one line on stderr."""
+    path = tmp_path / "app.log"
+    path.touch(mode=0)
+    result = mplog("view", path)
+    assert (result.code, result.err) == (2, f"mplog: {path}: Permission denied\n")
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    """Empty files: never fatal, nothing matched."""
+    path = tmp_path / "app.log"
+    path.touch()
+    result = mplog("view", path)
+    assert (result.code, result.out, result.err) == (
+        1,
+        "",
+        f"mplog: nothing to show: {path} holds no record\n",
+    )
+
+
+def test_a_broken_off_archive_shows_what_there_is(tmp_path: Path) -> None:
+    """A compressed file that breaks off: what can be read is shown, then one line and exit code 2."""
+    path = tmp_path / "app.json.gz"
+    path.write_bytes(gzip.compress(SHOP.read_bytes() * 300)[:3000])
+    result = mplog("view", path, "-o", "short")
+    assert result.code == 2
+    assert result.out.startswith("10:59:58 I MainProcess")
+    assert result.err.count("\n") == 1
+    assert "Compressed file ended" in result.err
+
+
+def test_zstd_without_a_module_says_what_to_do(tmp_path: Path) -> None:
+    """`.zst` only if a module exists: the error says so."""
+    path = tmp_path / "app.json.zst"
+    path.write_bytes(b"\x28\xb5\x2f\xfd\x00")
+    result = mplog("view", path)
+    if "needs Python 3.14" not in result.err:
+        pytest.skip("a module that reads zstd is installed")
+    assert result.code == 2
+    assert "pip install zstandard" in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_binary_and_huge_lines_are_shown_and_counted(tmp_path: Path) -> None:
+    """Damaged, torn, binary, huge files: shown, counted, never fatal."""
+    path = tmp_path / "app.json"
+    first = SHOP.read_bytes().splitlines(keepends=True)[0]
+    path.write_bytes(first + bytes(range(128, 256)) * 100 + b"\n" + b"x" * (17 << 20) + b"\n" + first)
+    result = mplog("view", path, "-o", "short")
+    assert result.code == 0
+    assert result.out.count("starting with 3 workers") == 2
+    assert result.out.count("damaged at byte") == 2
+    assert result.err.startswith("mplog: 2 damaged lines, the first at byte 238 of")
+    assert max(map(len, result.out.splitlines())) < 1000
+
+
+def test_no_command_and_unknown_commands() -> None:
+    """`mplog --help` lists the commands; a wrong one gets the nearest."""
+    assert mplog("--help").out.startswith("usage: mplog COMMAND")
+    result = mplog("vew")
+    assert (result.code, result.err) == (
+        2,
+        "mplog: there is no command or file 'vew'; did you mean 'view'?\n",
+    )
+
+
+def test_a_cursor_file_that_is_none(tmp_path: Path) -> None:
+    """A file that is no cursor file is not overwritten."""
+    path = tmp_path / "cursor"
+    path.write_text("precious")
+    result = mplog("view", SHOP, "--cursor-file", path)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"mplog: {path}: this is no cursor file; delete it or name another\n"
+    assert path.read_text() == "precious"
