@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mplog._context import fields
 from mplog._decode import decode, level_number, to_log_record
 from mplog._exceptions import dump, encode_exception, exception_data, text_data
 from mplog._shorten import shorten
+from mplog._template import task_name
 from mplog._values import FIELDS, cut, encode_own, encode_value, name_of_type, quote, safe_repr, safe_str
 
 __all__ = [
@@ -42,6 +44,8 @@ Redact = Callable[
 """Takes message, own fields and exception data and returns them without their secrets: `mplog.redaction`."""
 
 LEAST_RECORD = 1024
+CLASHING = "_mplog_clashing"
+"""Attribute of a record for own fields that are called as an attribute of every record, such as `name`."""
 
 _EMPTY = logging.LogRecord("", 0, "", 0, "", (), None).__dict__
 _COUNT, _LAST = len(_EMPTY), next(reversed(_EMPTY))
@@ -164,10 +168,11 @@ def encode_record(
 
 def _content(record: logging.LogRecord, state: dict[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """Return a record's message and its own fields."""
-    own: dict[str, Any] = {}
+    own: dict[str, Any] = dict(fields())
     if len(state) != _COUNT or next(reversed(state)) != _LAST:
-        own = {name: value for name, value in state.items() if name not in _STANDARD}
-    if (task := state.get("taskName")) is not None:
+        own.update({name: value for name, value in state.items() if name not in _STANDARD})
+        own.update(own.pop(CLASHING, ()))
+    if (task := state["taskName"] if "taskName" in state else task_name()) is not None:
         own["task_" if "task" in own else "task"] = task
     if stack := state.get("stack_info"):
         own["stack_" if "stack" in own else "stack"] = stack

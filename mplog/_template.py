@@ -2,11 +2,11 @@
 
 ::
 
-    0123456789abcdef {"time":".....","level":"INFO","msg":"..","logger":"app","process":".....,"file":......"seq":
-    `---- key -----'         `stamp'`--- before ---'`quote'`--- middle --''`--- who ---'`----- after -----'
+    0123456789abcdef {"time":"...","level":"INFO","msg":"..","logger":"app","process":.....,"file":......"seq":
+    `---- key -----'         stamp`--- before ---'`quote'`--- middle --''`--- who ---'`----- after -----'
 
 `before`, `middle` and `after` belong to a call site of a logger at a level and are kept for it; `who` changes
-when a process or a thread is renamed and is compared at each call. All of it is a record's `head` (see `_record`).
+when a process or a thread is renamed and is compared at each call. All of it is the `head` of `_record`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from mplog._values import quote, safe_str
 
-__all__ = ["Site", "forget", "head", "new_site", "sites", "stamp", "task", "who"]
+__all__ = ["Site", "forget", "head", "new_site", "sites", "stamp", "task", "task_name", "who"]
 
 MAX_SITES = 4096
 """Call sites kept for a logger at a level; programs that compile code as they run would fill memory else."""
@@ -85,18 +85,24 @@ def who() -> str:
     return text
 
 
-def task() -> str:
-    """Return ``,"task":".."``, the name of the asyncio task that is running, or nothing."""
+def task_name() -> str | None:
+    """Return the name of the asyncio task that is running, or None."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
-        return ""
+        return None
     try:
         if asyncio._get_running_loop() is None:
-            return ""
+            return None
         current = asyncio.current_task()
-        return "" if current is None else f',"task":{quote(safe_str(current.get_name()))}'
+        return None if current is None else safe_str(current.get_name())
     except Exception:  # a loop of another library, or asyncio half imported
-        return ""
+        return None
+
+
+def task() -> str:
+    """Return ``,"task":".."`` if an asyncio task is running, or nothing."""
+    name = task_name()
+    return "" if name is None else f',"task":{quote(name)}'
 
 
 def sites(logger: str, level: int) -> Table:
