@@ -41,6 +41,10 @@ def revive(handle: dict[str, Any]) -> Inheritance:
         try:
             here = worker.Handle(*handle["session"])
             worker.install(here, here.config(), worker.INHERITED)
+            if "multiprocessing" in handle:
+                from mplog import _tutorial
+
+                _tutorial.show(None)
         except Exception as error:
             worker.warn(f"this process could not attach ({type(error).__name__}: {error}); logging goes on as before.")
     return Inheritance({**handle, "pid": os.getpid()})
@@ -48,9 +52,21 @@ def revive(handle: dict[str, Any]) -> Inheritance:
 
 def arm(session: tuple[Any, ...]) -> None:
     """Make all children of this process attach, also those whose process object exists already."""
+    _give(Inheritance({"session": session, "pid": os.getpid()}))
+
+
+def carry(name: str) -> None:
+    """Make all children that attach by themselves find `name` in what they inherit."""
     from multiprocessing import process
 
-    inheritance = Inheritance({"session": session, "pid": os.getpid()})
+    inheritance = process.current_process()._config.get(KEY)  # type: ignore[attr-defined]
+    if isinstance(inheritance, Inheritance):
+        _give(Inheritance({**inheritance.handle, name: True}))
+
+
+def _give(inheritance: Inheritance) -> None:
+    from multiprocessing import process
+
     process.current_process()._config[KEY] = inheritance  # type: ignore[attr-defined]
     for child in list(process._dangling):  # type: ignore[attr-defined]
         child._config[KEY] = inheritance

@@ -15,7 +15,6 @@ import fcntl
 import json
 import mmap
 import os
-import secrets
 import sys
 import time
 from typing import Any, NamedTuple
@@ -41,7 +40,7 @@ class Owner:
     __slots__ = ("_fd", "_map", "_turn", "journal", "path")
 
     def __init__(self, directories: list[str], identity: dict[str, Any]) -> None:
-        self.journal = secrets.token_hex(8)
+        self.journal = os.urandom(8).hex()
         self._turn = 0
         error: OSError | None = None
         for directory in directories:

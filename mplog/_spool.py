@@ -21,9 +21,7 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import stat
-import tempfile
 from typing import Any, NamedTuple
 
 from mplog import _lock
@@ -51,7 +49,7 @@ def roots(file: str | None, explicit: str | None) -> list[str]:
 def session_name(file: str | None) -> str:
     """Return the name that every process finds for the same log file, or a random one without a file."""
     if not file:
-        return "console-" + secrets.token_hex(8)
+        return "console-" + os.urandom(8).hex()
     real = os.path.realpath(file)
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", os.path.basename(real))[:40]
     return f"{stem}-{hashlib.sha256(os.fsencode(real)).hexdigest()[:16]}"
@@ -205,6 +203,8 @@ def place(file: str | None, explicit: str | None) -> Spool:
 
 def _temporary(name: str) -> Spool:
     """Return a spool for a session without a file: nobody has to find it, so the directory is a fresh one."""
+    import tempfile
+
     spool = Spool(os.path.join(tempfile.mkdtemp(prefix="mplog-"), name))
     spool.create()
     return spool

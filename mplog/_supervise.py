@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -71,22 +70,22 @@ def launch(spool: Spool) -> bool:
     if home not in path:
         path.append(home)
     command = [sys.executable, "-c", _BOOT, json.dumps(path), spool.path, spool.second or ""]
+    # `&` makes it a child of the shell, which ends at once: it is adopted by init. What importing `subprocess` costs
+    # is too much for `setup`, and the descriptors it would close are closed by `main`.
+    shell = ["/bin/sh", "-c", '"$@" &', "mplog", *command]
+    nothing = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
     try:
-        if os.path.exists("/bin/sh"):
-            # `&` makes it a child of the shell, which ends at once: it is adopted by init.
-            command = ["/bin/sh", "-c", '"$@" &', "mplog", *command]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, close_fds=True)
-        if command[0] == "/bin/sh":
-            process.wait()
-        else:
-            process.returncode = 0  # Nobody waits for it: it outlives this process.
+        pid = os.posix_spawn(shell[0], shell, os.environ, file_actions=nothing, setsigmask=())
     except OSError:
         return False
+    with contextlib.suppress(ChildProcessError):  # somebody's handler of SIGCHLD was faster
+        os.waitpid(pid, 0)
     return True
 
 
 def main(path: str, second: str = "") -> None:
     """Be the supervisor: fork the listener, and fork it again when it was killed."""
+    os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE):
         # Ctrl-C and a hang-up go to the whole group; the listener ends when the last worker has.
         signal.signal(number, signal.SIG_IGN)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
+from mplog import _inherit, worker
 from mplog._parse import parse_level
 
 
 def show(level: int | str | None) -> logging.Logger:
-    """Let the records of the `multiprocessing` logger reach mplog's handler; return that logger."""
+    """Send the records of the `multiprocessing` logger to this process's journal; return that logger.
+
+    Children that attach by themselves do the same. The level travels without mplog: `multiprocessing` gives that of
+    its logger to the children it spawns.
+    """
     from multiprocessing import util
 
-    logger: Any = util.get_logger()
-    logger.propagate = True
+    logger = util.get_logger()
+    if not any(isinstance(handler, worker.WorkerHandler) for handler in logger.handlers):
+        handler = worker.WorkerHandler()
+        logger.addHandler(handler)
+        worker.undoing.append(lambda: logger.removeHandler(handler))
     if level is not None:
+        before = logger.level
         logger.setLevel(parse_level(level))
-    # What `multiprocessing` itself asks before it makes its children log, too.
-    util._log_to_stderr = True  # type: ignore[attr-defined]
-    return logger  # type: ignore[no-any-return]
+        worker.undoing.append(lambda: logger.setLevel(before))
+    _inherit.carry("multiprocessing")
+    return logger

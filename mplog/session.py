@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import secrets
 import sys
 import time
 from types import TracebackType
@@ -312,30 +311,57 @@ def setup(
 def _begin(config: Config) -> Session:
     from multiprocessing import util
 
-    if config.file is not None:
-        from mplog.handlers import check_log
+    file = config.file
+    new_directory = new_file = False
+    try:
+        if file is not None:
+            from mplog.handlers import check_log
 
-        os.makedirs(os.path.dirname(config.file), mode=0o755, exist_ok=True)
-        check_log(config.file, config.mode)
+            new_directory = not os.path.isdir(os.path.dirname(file))
+            if new_directory:
+                os.makedirs(os.path.dirname(file), mode=0o755, exist_ok=True)
+            new_file = not os.path.lexists(file)
+            check_log(file, config.mode)
+        session = _enter(config)
+    except BaseException:
+        if file is not None:
+            with contextlib.suppress(OSError):
+                if new_file and os.path.getsize(file) == 0:
+                    os.unlink(file)
+                if new_directory:
+                    os.rmdir(os.path.dirname(file))
+        raise
+    # After the children were joined, before the interpreter goes: daemonic threads still run then.
+    session._finalizer = util.Finalize(None, session.close, exitpriority=-1000)
+    return session
+
+
+def _enter(config: Config) -> Session:
+    """Begin or join the session of a log file, under the lock of its spool; leave nothing behind where that fails."""
     spool = place(config.file, config.spool)
     fd = _lock.acquire(spool.lock_path, wait=True)
+    joined = True
     try:
         spool.create()
         handle, joined = _session_of(spool, config)
         settled = _joined(handle.config(), config) if joined else config
+        worker.install(handle, settled, worker.EXPLICIT).claim()
+        thread = None if spool.listener_pid() is not None else _start_listener(spool, handle, settled)
         if settled.auto_attach:
             with contextlib.suppress(Exception):
                 _inherit.arm(tuple(handle))
-        here = worker.install(handle, settled, worker.EXPLICIT)
-        here.claim()
-        thread = None if spool.listener_pid() is not None else _start_listener(spool, handle, settled)
+        return Session(handle, config=settled, thread=thread)
+    except BaseException:
+        worker.uninstall()
+        if not joined:
+            spool.clear()
+        raise
     finally:
         if fd is not None:
-            _lock.release(fd)
-    session = Session(handle, config=settled, thread=thread)
-    # After the children were joined, before the interpreter goes: daemonic threads still run then.
-    session._finalizer = util.Finalize(None, session.close, exitpriority=-1000)
-    return session
+            _lock.release(fd, remove=None if os.path.isdir(spool.path) else spool.lock_path)
+            if not os.path.isdir(spool.path):
+                with contextlib.suppress(OSError):
+                    os.rmdir(os.path.dirname(spool.path))
 
 
 def _session_of(spool: Spool, config: Config) -> tuple[Handle, bool]:
@@ -344,7 +370,7 @@ def _session_of(spool: Spool, config: Config) -> tuple[Handle, bool]:
     if found is not None and (spool.listener_pid() is not None or _somebody_lives(spool)):
         return Handle(found["id"], spool.path, spool.second, json.dumps(found)), True
     session = {
-        "id": secrets.token_hex(8),
+        "id": os.urandom(8).hex(),
         "config": json.loads(config.to_json()),
         "parent": os.getpid(),
         "started": time.time_ns(),
@@ -407,8 +433,8 @@ def _from_handle(fields: tuple[Any, ...]) -> Session:
 def log_to_stderr(level: int | str | None = None) -> logging.Logger:
     """Show what `multiprocessing` does, as `multiprocessing.log_to_stderr()` does, but whole, and of every process.
 
-    The lines ``[INFO/Process-1] child process calling self.run()`` .. go through the one listener. Starts a session
-    on the console if this process has none.
+    The lines ``[INFO/Process-1] child process calling self.run()`` .. go through the one listener. Without a session
+    one is started whose console shows exactly these lines; in a session with a format of its own they have that one.
 
     Args:
         level: the level for the `multiprocessing` logger, or None to leave it.
@@ -418,6 +444,6 @@ def log_to_stderr(level: int | str | None = None) -> logging.Logger:
     """
     from mplog._tutorial import show
 
-    if _current is None or _current._closed:
+    if worker.current is None:
         setup(None, format="[%(levelname)s/%(processName)s] %(message)s", level={"": "WARNING"})
     return show(level)

@@ -14,10 +14,11 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mplog import _fastpath, _supervise
+from mplog import _context, _fastpath, _supervise, _template
 from mplog._drops import drop_line
 from mplog._journal import JournalWriter, Policy
 from mplog._owner import Owner, identity
@@ -213,10 +214,7 @@ class WorkerHandler(logging.handlers.QueueHandler):
         if worker is not None:
             worker.log(record)
             return
-        global _warned
-        if not _warned:
-            _warned = True
-            warn("a WorkerHandler has no session; call `mplog.setup()` in the parent or `mplog.attach()` here.")
+        warn("a WorkerHandler has no session; call `mplog.setup()` in the parent or `mplog.attach()` here.", once=True)
         if record.levelno >= logging.WARNING and logging.lastResort is not None:
             logging.lastResort.handle(record)
 
@@ -233,41 +231,58 @@ class WorkerHandler(logging.handlers.QueueHandler):
         self.put_nowait(record)
 
     def handle(self, record: logging.LogRecord) -> Any:
-        """Filter and write a record, without a lock: the journal needs none, and a fork may not meet one held."""
+        """Filter and write a record, without a lock: the journal needs none, and a fork may not meet one held.
+
+        A record that another `WorkerHandler`, on a logger on the way up, has written already is not written again.
+        """
         passed = self.filter(record)
         if passed:
+            last, handler = getattr(_latest, "written", (None, None))
+            if last is not None and handler is not self and last() is record:
+                return passed
             self.put_nowait(passed if isinstance(passed, logging.LogRecord) else record)
+            _latest.written = (weakref.ref(record), self)
         return passed
 
 
 class _Attachment:
     """What attaching changed in `logging`, to be put back."""
 
-    def __init__(self, levels: dict[str, int], *, root: bool) -> None:
+    def __init__(self, levels: dict[str, int]) -> None:
         self.handler: WorkerHandler | None = None
-        self._levels: dict[str, int] = {}
+        self._added = False
+        self._levels: list[tuple[logging.Logger, int, int]] = []
         for name, level in levels.items():
             logger = logging.getLogger(name or None)
-            self._levels[name] = logger.level
+            self._levels.append((logger, logger.level, level))
             logger.setLevel(level)
-        if root:
-            found = [handler for handler in logging.root.handlers if isinstance(handler, WorkerHandler)]
-            self.handler = found[0] if found else WorkerHandler()
-            if not found:
-                logging.root.addHandler(self.handler)
+
+    def add_root(self) -> None:
+        """Give the root logger a handler, unless it has one of ours."""
+        if self.handler is not None:
+            return
+        found = [handler for handler in logging.root.handlers if isinstance(handler, WorkerHandler)]
+        self._added = not found
+        self.handler = found[0] if found else WorkerHandler()
+        if self._added:
+            logging.root.addHandler(self.handler)
 
     def undo(self) -> None:
-        """Put levels and handlers back."""
-        if self.handler is not None:
+        """Put levels and handlers back; a level that somebody else has set meanwhile stays."""
+        if self.handler is not None and self._added:
             logging.root.removeHandler(self.handler)
-        for name, level in self._levels.items():
-            logging.getLogger(name or None).setLevel(level)
+        for logger, before, ours in self._levels:
+            if logger.level == ours:
+                logger.setLevel(before)
 
 
 current: Worker | None = None
 """The session this process belongs to."""
+undoing: list[Callable[[], object]] = []
+"""What else has to be put back when this process leaves its session."""
 _attachment: _Attachment | None = None
-_warned = False
+_warned: set[str] = set()
+_latest = threading.local()
 _guard = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 """One byte that a fork makes zero, also one from C that runs no Python hook."""
 with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -286,20 +301,25 @@ def install(handle: Handle, config: Config, rank: int, *, root: bool = True) -> 
     if worker is not None:
         if worker.handle.id == handle.id or rank < worker.rank:
             worker.rank = max(worker.rank, rank)
-            if root and _attachment is None:
-                _attachment = _Attachment(dict(config.level), root=True)
-            return worker
-        uninstall()
-    current = Worker(handle, config, rank)
-    _attachment = _Attachment(dict(config.level), root=root)
-    _fastpath.install(current, _attachment.handler)
-    return current
+        else:
+            uninstall()
+            worker = None
+    if worker is None or _attachment is None:
+        _context.guard_children()
+        current = worker = worker or Worker(handle, config, rank)
+        _attachment = _Attachment(dict(config.level))
+    if root and _attachment.handler is None:
+        _attachment.add_root()
+        _fastpath.install(worker, _attachment.handler)
+    return worker
 
 
 def uninstall() -> None:
     """Detach this process from its session and put `logging` back as it was."""
     global current, _attachment
     worker, current = current, None
+    while undoing:
+        undoing.pop()()
     _fastpath.uninstall()
     if _attachment is not None:
         _attachment.undo()
@@ -321,11 +341,15 @@ def attach(session: Any = None) -> None:
         path = os.environ.get("MPLOG_SESSION")
         if not path:
             if current is None:
-                warn("`attach` finds no session: pass one, or set `MPLOG_SESSION` (see `Session.env`); logging as before.")
+                warn(
+                    "`attach` finds no session: pass one, or set `MPLOG_SESSION` (see `Session.env`); "
+                    "logging goes on as before.",
+                    once=True,
+                )
             return
         handle = find(path)
         if handle is None:
-            warn(f"`MPLOG_SESSION` is {path!r}, where no session lives; logging goes on as before.")
+            warn(f"`MPLOG_SESSION` is {path!r}, where no session lives; logging goes on as before.", once=True)
             return
         install(handle, handle.config(), ENVIRONMENT)
     except Exception as error:  # an initializer that raises is started again for ever by a Pool
@@ -345,13 +369,20 @@ def find(path: str) -> Handle | None:
 def after_fork() -> None:
     """Forget what belongs to the parent. Runs in the forked child, at the latest at its first record."""
     _guard[0] = 1
+    _template.forget()
     if current is not None:
         current.forget()
         _fastpath.forget()
+        if not current.config.auto_attach:
+            uninstall()
 
 
-def warn(text: str) -> None:
-    """Write one line about mplog itself to stderr."""
+def warn(text: str, *, once: bool = False) -> None:
+    """Write one line about mplog itself to stderr; with `once` not a second time in this process."""
+    if once:
+        if text in _warned:
+            return
+        _warned.add(text)
     with contextlib.suppress(Exception):
         sys.stderr.write(f"mplog: {text}\n")
 
