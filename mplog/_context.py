@@ -244,9 +244,10 @@ class _Pool:
 
 _ENDS = {"submit": "shutdown", "apply_async": "terminate"}
 """Methods by which executors and pools are known; other things may have the first of each two."""
-_TAKING_WORK = frozenset(
-    "submit map apply apply_async map_async imap imap_unordered starmap starmap_async".split()
-)
+_TAKING_WORK = {
+    *("submit", "map", "apply", "apply_async", "map_async"),
+    *("imap", "imap_unordered", "starmap", "starmap_async"),
+}
 
 
 def with_context(target: _Target) -> _Target:

@@ -2,8 +2,8 @@
 
 ::
 
-    0123456789abcdef {"time":"...","level":"INFO","msg":"..","logger":"app","process":.....,"file":......"seq":
-    `---- key -----'         stamp`--- before ---'`quote'`--- middle --''`--- who ---'`----- after -----'
+    0123456789abcdef {"time":"...","level":"INFO","msg":"..","logger":"app","process":....,"file":....."seq":
+    `---- key -----'         stamp`--- before ---'`quote'`--- middle --''`-- who ---'`----- after ----'
 
 `before`, `middle` and `after` belong to a call site of a logger at a level and are kept for it; `who` changes
 when a process or a thread is renamed and is compared at each call. All of it is the `head` of `_record`.

@@ -19,7 +19,17 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
     (
         "values, lines and bytes",
         {
-            "both": ("_decode", "_exceptions", "_journal", "_lock", "_record", "_shorten", "_template", "_values"),
+            "both": (
+                "_context",
+                "_decode",
+                "_exceptions",
+                "_journal",
+                "_lock",
+                "_record",
+                "_shorten",
+                "_template",
+                "_values",
+            ),
             "listener": ("_merge",),
             "parent": ("_parse",),
         },
