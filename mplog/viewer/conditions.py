@@ -348,7 +348,7 @@ def _compare_values(get: Callable[[Record], Any], op: str, value: str) -> Predic
     if as_number is not None:
         return _compare_numbers(get, op, as_number)
     compare = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[op]
-    return lambda record: (found := get(record)) is not None and compare(text_of(found), value)
+    return lambda record: isinstance(found := get(record), str) and compare(found, value)
 
 
 def _float(text: str) -> float | None:

@@ -82,8 +82,8 @@ _GROUPS = {
 
 _STYLES = (
     re.compile(r"%\((?P<name>\w+)\)(?P<spec>[-#0 +]*\d*(?:\.\d+)?)[a-zA-Z]"),
-    re.compile(r"\{(?P<name>\w+)(?:![rsa])?(?::(?P<spec>[^{}]*))?\}"),
     re.compile(r"\$\{?(?P<name>\w+)\}?(?P<spec>)"),
+    re.compile(r"\{(?P<name>\w+)(?:![rsa])?(?::(?P<spec>[^{}]*))?\}"),
 )
 
 
@@ -95,7 +95,7 @@ def of_format(text: str) -> re.Pattern[str]:
     """
     for style in _STYLES:
         places = list(style.finditer(text))
-        if places and (style is not _STYLES[2] or any(place["name"] in _GROUPS for place in places)):
+        if any(place["name"] in _GROUPS for place in places):
             return _compiled(text, places)
     raise ViewerError(
         f"--input {text!r} is no format; write auto, json, text, or a logging format string such as "

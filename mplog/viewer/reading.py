@@ -6,7 +6,6 @@ Runs in the command `mplog`.
 from __future__ import annotations
 
 import glob as _glob
-import heapq
 import importlib
 import os
 import select
@@ -16,6 +15,7 @@ from typing import BinaryIO
 
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
+from mplog.viewer.merging import merged
 from mplog.viewer.parsing import Parser
 
 BLOCK = 1 << 19
@@ -215,14 +215,6 @@ def _read(source: Source, input_format: str) -> Iterator[Record]:
         yield from parser.flush()
 
 
-def _keyed(number: int, records: Iterator[Record]) -> Iterator[tuple[float, int, int, Record]]:
-    last = 0.0
-    for count, record in enumerate(records):
-        if record.time is not None and record.time > last:
-            last = record.time
-        yield last, number, count, record
-
-
 def read_records(paths: list[str], *, rotated: bool = False, input_format: str = "auto") -> Iterator[Record]:
     """Yield the records of all sources, merged by time, in bounded memory; damaged lines too (`damaged`).
 
@@ -232,5 +224,4 @@ def read_records(paths: list[str], *, rotated: bool = False, input_format: str =
     sources = expand(paths, rotated=rotated)
     if len(sources) == 1:
         return _read(sources[0], input_format)
-    streams = [_keyed(i, _read(source, input_format)) for i, source in enumerate(sources)]
-    return (item[3] for item in heapq.merge(*streams))
+    return merged(_read(source, input_format) for source in sources)

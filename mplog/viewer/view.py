@@ -16,13 +16,14 @@ from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.formats import Renderer, renderer
 from mplog.viewer.lines import Record
 from mplog.viewer.look import FOR_PROGRAMS, Look
+from mplog.viewer.merging import merged
 from mplog.viewer.output import Output, Progress, is_terminal, terminal_width
 from mplog.viewer.pretty import LONGEST_NAME
 from mplog.viewer.reading import Source, expand, is_compressed
 from mplog.viewer.scan import Damage, Plan
 from mplog.viewer.selection import Selection, build, is_condition
 from mplog.viewer.timespec import zone_of
-from mplog.viewer.walk import Batches, backward, forward, merged
+from mplog.viewer.walk import Batches, backward, forward
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -248,7 +249,7 @@ def selected(view: View, plan: Plan, progress: Progress | None = None) -> Iterat
     if len(view.sources) == 1:
         records: Iterator[Record] = chain.from_iterable(forward(view.sources[0], plan, progress))
     else:
-        records = merged([forward(source, plan, progress) for source in view.sources])
+        records = merged(chain.from_iterable(forward(source, plan, progress)) for source in view.sources)
     return _limited(view, records) if not plan.every_record else records
 
 
@@ -257,20 +258,24 @@ def _limited(view: View, records: Iterator[Record]) -> Iterator[Record]:
 
 
 def _newest_first(view: View, plan: Plan) -> Iterator[Record]:
-    streams: list[Batches] = [(batch[::-1] for batch in backward(source, plan)) for source in view.sources]
-    records = chain.from_iterable(streams[0]) if len(streams) == 1 else merged(streams, newest_first=True)
+    streams = [_reversed(backward(source, plan)) for source in view.sources]
+    records = streams[0] if len(streams) == 1 else merged(streams, newest_first=True)
     return records if view.last is None else islice(records, view.last)
+
+
+def _reversed(batches: Batches) -> Iterator[Record]:
+    return (record for batch in batches for record in reversed(batch))
 
 
 def last_records(view: View, plan: Plan, count: int) -> list[Record]:
     """Return the last records that match, of all logs together."""
-    ends: list[Batches] = []
+    ends: list[list[Record]] = []
     for source in view.sources:
         if source.path == "-" or any(is_compressed(path) for path in source.files):
             from collections import deque
 
             tail = deque(chain.from_iterable(forward(source, plan)), maxlen=count)
-            ends.append(iter([list(tail)]))
+            ends.append(list(tail))
             continue
         batches: list[list[Record]] = []
         found = 0
@@ -280,8 +285,8 @@ def last_records(view: View, plan: Plan, count: int) -> list[Record]:
                 found += len(batches[-1])
                 if found >= count:
                     break
-        ends.append(iter(batches[::-1]))
-    records = list(merged(ends)) if len(ends) > 1 else list(chain.from_iterable(ends[0]))
+        ends.append(list(chain.from_iterable(batches[::-1])))
+    records = list(merged(ends)) if len(ends) > 1 else ends[0]
     return records[-count:] if count else []
 
 

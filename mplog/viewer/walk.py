@@ -5,7 +5,6 @@ Runs in the command `mplog`.
 
 from __future__ import annotations
 
-import heapq
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -197,34 +196,3 @@ def _bisect(time_at: _Times, size: int, wanted: float) -> int:
     while found is not None and found[0] < wanted:
         found = time_at(found[1] + 1)
     return size if found is None else found[1]
-
-
-def merged(streams: list[Batches], *, newest_first: bool = False) -> Iterator[Record]:
-    """Yield the records of several logs merged by time; the order within a log stays."""
-    sign = -1.0 if newest_first else 1.0
-    keyed = [_keyed(number, stream, sign) for number, stream in enumerate(streams)]
-    return (item[3] for item in heapq.merge(*keyed))
-
-
-def _keyed(number: int, stream: Batches, sign: float) -> Iterator[tuple[float, int, int, Record]]:
-    """Give each record a key that never falls; those above the first time stamp go with it."""
-    last: float | None = None
-    early: list[Record] = []
-    count = 0
-    for batch in stream:
-        for record in batch:
-            time = None if record.time is None else sign * record.time
-            if last is None and time is None and len(early) < 10_000:
-                early.append(record)
-                continue
-            if last is None or (time is not None and time > last):
-                last = time if time is not None else float("-inf")
-            for held in early:
-                count += 1
-                yield last, number, count, held
-            early.clear()
-            count += 1
-            yield last, number, count, record
-    for held in early:
-        count += 1
-        yield float("-inf"), number, count, held
