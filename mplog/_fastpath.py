@@ -1,26 +1,236 @@
 """`Logger._log` without a LogRecord, where nobody would notice the difference. Runs in a worker.
 
 The standard library spends two thirds of a call on building the record and finding the caller. Where mplog's handler
-is the only one that would see the record, and no filter, factory or subclass asks for it, the line is built from a
-template kept for each call site. Everywhere else the call goes the standard way.
+is the only one that would see the record, and no filter, factory, subclass or patch asks for it, the line is built
+from a template kept for each call site. Everywhere else the call goes the standard way, unchanged.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring
+from time import gmtime, monotonic_ns, strftime, time_ns
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+from mplog._template import address, new_site
+from mplog._template import who as who_text
+from mplog._values import quote
 
 if TYPE_CHECKING:
     from mplog.worker import Worker, WorkerHandler
 
+MOST_SITES = 4096
+"""Call sites kept; code made at run time must not fill the memory."""
+LARGE = 64 * 1024
+"""Characters of a message above which it goes the standard way, where it is cut to `max_record`."""
+
+_METHODS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
+_PLAIN = frozenset((int, str, float, bool, type(None)))
+_ASYNC = sys.version_info >= (3, 12)
+
+_Logger = logging.Logger
+_LogRecord = logging.LogRecord
+_handle, _call_handlers = _Logger.handle, _Logger.callHandlers
+_make_record, _find_caller = _Logger.makeRecord, _Logger.findCaller
+_stock: dict[str, Any] = {name: getattr(_Logger, name) for name in (*_METHODS.values(), "_log")}
+_installed: dict[str, Any] = {}
+_getframe, _modules = sys._getframe, sys.modules
+_SOURCE = _stock["_log"].__code__.co_filename
+
+context: Callable[[], str] | None = None
+"""Returns the fields bound to the current context as JSON, ``,"key":value`` or nothing; None while nothing ever was."""
+
+# What the methods below use is global, not bound to closures: a disabled call would pay for each cell.
+_worker: Any = None
+_handler: Any = None
+_process: Any = None
+_guard: Any = None
+_after_fork: Any = None
+_root = logging.root
+_base, _stamp = 0, ""
+_sites: dict[tuple[int, int, str], tuple[str, CodeType]] = {}
+_stock_types: dict[type, bool] = {}
+_local = threading.local()
+"""`who`: thread, its name, the process's name, and the part of a line that these make."""
+_level_names: dict[int, str] = {}
+
 
 def install(worker: Worker, handler: WorkerHandler | None) -> None:
-    """Take the short way in this process from now on."""
+    """Take the short way in this process from now on; without a `handler` on the root logger, do nothing."""
+    if handler is None:
+        return
+    global _worker, _handler, _process, _guard, _after_fork
+    from multiprocessing import process  # what `record.processName` asks
+
+    from mplog import worker as module
+
+    _worker, _handler, _process, _guard, _after_fork = worker, handler, process, module._guard, module.after_fork
+    forget()
+    methods = {name: _make_method(level) for level, name in _METHODS.items()}
+    methods["_log"] = _make_log(handler)
+    for name, method in methods.items():
+        # To `Logger.findCaller`, which counts frames, these are parts of `logging`.
+        method.__code__ = method.__code__.replace(co_filename=_SOURCE, co_name=name)
+        method.__name__ = method.__qualname__ = name
+        method.__doc__ = _stock[name].__doc__
+        setattr(_Logger, name, method)
+        _installed[name] = method
 
 
 def uninstall() -> None:
-    """Take the standard way again."""
+    """Take the standard way again; what somebody else has patched meanwhile stays."""
+    for name, method in _installed.items():
+        if _Logger.__dict__.get(name) is method:
+            setattr(_Logger, name, _stock[name])
+    _installed.clear()
 
 
 def forget() -> None:
     """Forget what is true of the parent only. Runs in a forked child."""
+    _local.__dict__.clear()
+
+
+def refresh() -> None:
+    """Follow `logging.addLevelName`; called now and then."""
+    names = {level: logging.getLevelName(level) for level in _METHODS}
+    if names != _level_names:
+        _level_names.update(names)
+        _sites.clear()
+
+
+def _make_method(level: int) -> Any:
+    """Return the replacement of `Logger.info` or one of its siblings.
+
+    One long function: a call inside it costs as much as a tenth of the whole.
+    """
+
+    def method(self: Any, msg: Any, *args: Any, **kwargs: Any) -> None:
+        if not self.isEnabledFor(level):
+            return None
+        if (
+            kwargs
+            or type(msg) is not str
+            or not (_stock_types.get(self.__class__) or _is_stock(self.__class__))
+            or self.filters
+            or _handler.filters
+            or _handler.level > level
+            or logging._logRecordFactory is not _LogRecord  # type: ignore[attr-defined]
+            or _Logger.callHandlers is not _call_handlers
+            or _Logger.handle is not _handle
+            or _Logger.makeRecord is not _make_record
+            or _Logger.findCaller is not _find_caller
+            or not (logging.logThreads and logging.logProcesses and logging.logMultiprocessing)
+            or (_ASYNC and "asyncio.events" in _modules and _in_task())
+        ):
+            return self._log(level, msg, args, **kwargs)  # type: ignore[no-any-return]
+        # As `Logger.callHandlers` goes: is ours, on the root logger, the one handler on the way up?
+        logger = self
+        while logger is not _root:
+            if logger.handlers or not logger.propagate:
+                return self._log(level, msg, args)  # type: ignore[no-any-return]
+            logger = logger.parent
+        handlers = _root.handlers
+        if len(handlers) != 1 or handlers[0] is not _handler:
+            return self._log(level, msg, args)  # type: ignore[no-any-return]
+        if args:
+            try:
+                if len(args) == 1 and type(args[0]) not in _PLAIN and isinstance(args[0], Mapping):
+                    msg = msg % (args[0] or args)
+                else:
+                    msg = msg % args
+            except Exception:  # rendered once more, where that is taken care of
+                return self._log(level, msg, args)  # type: ignore[no-any-return]
+        if not msg.isascii() or "\x7f" in msg:
+            text = quote(msg)
+        else:
+            text = encode_basestring(msg)
+        if len(text) > LARGE:
+            return self._log(level, "%s", (msg,))  # type: ignore[no-any-return]
+        frame = _getframe(1)
+        code = frame.f_code
+        while code.co_filename == _SOURCE:
+            frame = frame.f_back  # type: ignore[assignment]
+            code = frame.f_code
+        site = _sites.get((id(code) + frame.f_lasti, level, self.name)) or _remember(frame, level, self.name)
+        try:
+            if not _guard[0]:
+                _after_fork()
+            try:
+                thread, thread_name, process_name, who = _local.who
+                if thread._name is not thread_name or _process._current_process._name is not process_name:
+                    who = _introduce()
+            except AttributeError:
+                who = _introduce()
+            now = time_ns()
+            key = monotonic_ns()
+            micros = (now - _base) // 1000
+            if not 0 <= micros < 1_000_000:
+                micros = _next_second(now)
+            head = site[0] % (key, _stamp, micros, text, who)
+            tail = b"}\n" if context is None else f"{context()}}}\n".encode()
+            (_worker.journal or _worker.open()).write(head.encode(), tail, level)
+            if key >= _worker.check_at:
+                _worker.check(key)
+        except Exception as error:  # the application must not suffer from its log
+            _worker.fail(error)
+        return None
+
+    return method
+
+
+def _make_log(handler: WorkerHandler) -> Any:
+    """Return the replacement of `Logger._log`: the standard way, which other configuration may have closed to us."""
+    stock_log, root = _stock["_log"], logging.root
+
+    def _log(self: Any, *call: Any, **options: Any) -> None:
+        if handler not in root.handlers:
+            root.addHandler(handler)
+        stock_log(self, *call, **options)
+
+    return _log
+
+
+def _is_stock(kind: type) -> bool:
+    """Tell whether a logger class leaves alone all that the short way leaves out; remembered."""
+    names = ("handle", "filter", "callHandlers", "makeRecord", "findCaller", "_log")
+    stock = all(getattr(kind, name, None) is getattr(_Logger, name) for name in names)
+    if len(_stock_types) < MOST_SITES:
+        _stock_types[kind] = stock
+    return stock
+
+
+def _in_task() -> bool:
+    """Tell whether this thread runs an event loop: the record then names its task (3.12)."""
+    return _modules["asyncio.events"]._get_running_loop() is not None
+
+
+def _next_second(now: int) -> int:
+    """Keep the text of a new second; return the microseconds in it."""
+    global _base, _stamp
+    base = now - now % 1_000_000_000
+    stamp = strftime("%Y-%m-%dT%H:%M:%S", gmtime(base // 1_000_000_000))
+    _base, _stamp = base, stamp
+    return (now - base) // 1000
+
+
+def _remember(frame: Any, level: int, name: str) -> tuple[str, CodeType]:
+    """Make and keep the template of a call site. The code object is kept, or its address could be another one's."""
+    if len(_sites) >= MOST_SITES:
+        _sites.clear()
+    site = new_site({}, name, level, frame)
+    texts = [text.replace("%", "%%") for text in (site.before, site.middle, site.after)]
+    template = '%016x {"time":"%s.%06dZ' + "%s".join(texts)
+    kept = _sites[address(frame), level, name] = (template, site.code)
+    return kept
+
+
+def _introduce() -> str:
+    """Make and keep the part of a line that says who logs: process, pid and thread."""
+    thread = threading.current_thread()
+    text = who_text()
+    _local.who = (thread, thread.name, _process.current_process().name, text)
+    return text
