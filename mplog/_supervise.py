@@ -1,10 +1,9 @@
-"""The listener's process, and the small process that restarts it. Started from any process of the session.
+"""The listener's process, and the small process that restarts it. `_launch` starts them.
 
     any process --sh--> supervisor --fork--> listener
 
-The supervisor is no child of the process that started it (the shell in between has ended), so nobody's `os.wait`
-meets it and nobody has to reap it. It imports next to nothing and restarts a listener that was killed at once. If
-both are killed, a process that logs or closes finds the listener's lock free and starts them again.
+The supervisor imports next to nothing and restarts a listener that was killed at once. If both are killed, a
+process that logs or closes finds the listener's lock free and starts them again. Runs in the listener.
 """
 
 from __future__ import annotations
@@ -19,68 +18,10 @@ import time
 from mplog import _lock
 from mplog._spool import Spool
 
-STARTING = 5.0
-"""Seconds for which others trust that a listener that was started will take its lock."""
 STUCK_AFTER = 30.0
 """Seconds without a step after which a listener that is not stopped counts as stuck, and is killed."""
 TAKEN = 3
 """Exit code of a listener process that found another one listening."""
-
-_BOOT = "import sys,json;sys.path[:]=json.loads(sys.argv[1]);from mplog._supervise import main;main(*sys.argv[2:])"
-
-
-def ensure(spool: Spool, session: bytes, *, locked: bool = False) -> bool:
-    """Start a listener process for a session if none lives; return whether one lives or is about to.
-
-    Args:
-        spool: the session's directory; made again if somebody removed it.
-        session: content for `session.json` where it is missing.
-        locked: whether the caller holds the session's lock already.
-    """
-    if not locked and spool.listener_pid() is not None:
-        return True
-    fd = None
-    try:
-        if not locked:
-            if not os.path.isdir(os.path.dirname(spool.lock_path)):
-                spool.create()
-            fd = _lock.acquire(spool.lock_path)
-            if fd is None:
-                return True  # Another process is at it, or the session is just ending; the next look tells.
-        if spool.listener_pid() is not None or _is_starting(spool):
-            return True
-        spool.create()
-        if spool.read_session() is None:
-            spool.write_file("session.json", session)
-        spool.write_file("starting", b"%d\n" % time.monotonic_ns())
-        return launch(spool)
-    except OSError:
-        return False
-    finally:
-        if fd is not None:
-            _lock.release(fd)
-
-
-def launch(spool: Spool) -> bool:
-    """Start supervisor and listener, with this process's stdout and stderr, detached from it."""
-    if not sys.executable or getattr(sys, "frozen", False):
-        return False
-    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    path = [entry for entry in sys.path if isinstance(entry, str)]
-    if home not in path:
-        path.append(home)
-    command = [sys.executable, "-c", _BOOT, json.dumps(path), spool.path, spool.second or ""]
-    # `&` makes it a child of the shell, which ends at once: it is adopted by init. What importing `subprocess` costs
-    # is too much for `setup`, and the descriptors it would close are closed by `main`.
-    shell = ["/bin/sh", "-c", '"$@" &', "mplog", *command]
-    nothing = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
-    try:
-        pid = os.posix_spawn(shell[0], shell, os.environ, file_actions=nothing, setsigmask=())
-    except OSError:
-        return False
-    with contextlib.suppress(ChildProcessError):  # somebody's handler of SIGCHLD was faster
-        os.waitpid(pid, 0)
-    return True
 
 
 def main(path: str, second: str = "") -> None:
@@ -169,12 +110,3 @@ def _is_stuck(pid: int, spool: Spool) -> bool:
         return False
     # Stopped or traced: somebody did that on purpose, and will let it go on. A second one would write twice.
     return state not in (b"T", b"t", b"D")
-
-
-def _is_starting(spool: Spool) -> bool:
-    try:
-        with open(spool.file("starting"), "rb", buffering=0) as file:
-            age = time.monotonic_ns() - int(file.read(32))
-    except (OSError, ValueError):
-        return False
-    return 0 <= age < STARTING * 1e9

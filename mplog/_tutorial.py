@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from mplog import _inherit, worker
+from mplog import worker
 from mplog._parse import parse_level
 
 
 def show(level: int | str | None) -> logging.Logger:
     """Send the records of the `multiprocessing` logger to this process's journal; return that logger.
 
-    Children that attach by themselves do the same. The level travels without mplog: `multiprocessing` gives that of
-    its logger to the children it spawns.
+    The level travels to children without mplog: `multiprocessing` gives that of its logger to those it spawns.
     """
     from multiprocessing import util
 
@@ -25,5 +24,4 @@ def show(level: int | str | None) -> logging.Logger:
         before = logger.level
         logger.setLevel(parse_level(level))
         worker.undoing.append(lambda: logger.setLevel(before))
-    _inherit.carry("multiprocessing")
     return logger

@@ -11,7 +11,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from mplog import _inherit, _lock, _supervise, worker
+from mplog import _inherit, _launch, _lock, worker
 from mplog._spool import Spool, place
 from mplog.config import UNSET, Config, Unset, load
 from mplog.exceptions import SessionError
@@ -208,7 +208,7 @@ class Session:
             if status is not None and status.committed >= moment and (not ending or status.alive or pid is None):
                 return True
             if pid is None and self._thread is None:
-                _supervise.ensure(spool, session)
+                _launch.ensure(spool, session)
             if time.monotonic() >= deadline:
                 return False
             spool.wake()
@@ -408,7 +408,7 @@ def _start_listener(spool: Spool, handle: Handle, config: Config) -> Any:
     kind = config.listener
     if kind == "auto":
         kind = "thread" if config.handler_objects or not _stderr_is_ours() else "process"
-    if kind == "process" and _supervise.ensure(spool, handle.session.encode(), locked=True):
+    if kind == "process" and _launch.ensure(spool, handle.session.encode(), locked=True):
         return None
     from mplog.listener import ListenerThread
 
@@ -446,4 +446,6 @@ def log_to_stderr(level: int | str | None = None) -> logging.Logger:
 
     if worker.current is None:
         setup(None, format="[%(levelname)s/%(processName)s] %(message)s", level={"": "WARNING"})
-    return show(level)
+    logger = show(level)
+    _inherit.carry("multiprocessing")
+    return logger

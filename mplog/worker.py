@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mplog import _context, _fastpath, _supervise, _template
+from mplog import _context, _fastpath, _launch, _template
 from mplog._drops import drop_line
 from mplog._journal import JournalWriter, Policy
 from mplog._owner import Owner, identity
@@ -138,13 +138,13 @@ class Worker:
         """See whether a listener lives, and whether levels were changed; every half second at most."""
         self.check_at = key + CHECK_EVERY
         if self.spool.listener_pid() is None:
-            _supervise.ensure(self.spool, self.handle.session.encode())
+            _launch.ensure(self.spool, self.handle.session.encode())
 
     def alarm(self) -> None:
         """Wake the listener, and start one if there is none."""
         with contextlib.suppress(Exception):
             if not self.spool.wake() and not self.ended:
-                _supervise.ensure(self.spool, self.handle.session.encode())
+                _launch.ensure(self.spool, self.handle.session.encode())
 
     def fail(self, error: Exception) -> None:
         """Count a record that could not be written, and say so once."""

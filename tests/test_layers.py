@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
     ),
     (
         "the session's directory",
-        {"both": ("_drops", "_owner", "_spool", "redaction"), "listener": ("_commit", "formatters")},
+        {"both": ("_drops", "_launch", "_owner", "_spool", "redaction"), "listener": ("_commit", "formatters")},
     ),
     (
         "settings, and the two ends of a journal",
@@ -52,13 +52,13 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
                 "_stats",
                 "handlers",
             ),
-            "worker": ("_inherit", "capture", "processors", "worker"),
+            "worker": ("_fastpath", "_inherit", "_tutorial", "capture", "processors", "worker"),
         },
     ),
-    ("the listener", {"listener": ("listener",)}),
+    ("the listener", {"listener": ("_supervise", "listener")}),
     ("the session", {"parent": ("session",)}),
     ("public names", {"both": ("__init__",)}),
-    ("programs", {"command": ("__main__", "pytest_plugin")}),
+    ("programs", {"command": ("__main__", "demo", "pytest_plugin")}),
 )
 # Packages whose modules are one layer each, and what of the rest they may import.
 PACKAGES = {
