@@ -28,7 +28,7 @@ LARGE = 16 << 20
 _BLOCK = 1 << 20
 _PIECES = 8
 _PIECE = 1 << 16
-_HEADER = struct.Struct("<QQQQq10s10s")
+_HEADER = struct.Struct("<QQQQq10sQ10s")
 
 
 def workers() -> int:
@@ -95,11 +95,14 @@ def show(view: View, plan: Plan, look: Look, output: Output, progress: Progress)
                     done += _BLOCK
                     if payload:
                         progress.clear()
-                        first, last = (text.rstrip(b"\0").decode() for text in header[5:7])
+                        first, last = (text.rstrip(b"\0").decode() for text in header[5:8:2])
+                        rest = memoryview(payload)
                         if first and first != date:
+                            output.write_bytes(rest[: header[6]])
                             output.write(date_line(first, look))
+                            rest = rest[header[6] :]
                         date = last or date
-                        output.write_bytes(payload)
+                        output.write_bytes(rest)
                     view.shown += header[1]
                     _add_damage(plan.damage, path, header[2], header[3])
                     view.worst = max(view.worst, header[4])
@@ -198,17 +201,10 @@ class _Team:
         records = scanner.block(pread(self._fd, end - begin, begin), begin) if end > begin else []
         records += scanner.finish()
         payload = render.render(records).encode("utf-8", "backslashreplace") if records else b""
-        first, last = render.take_dates() if isinstance(render, Pretty) else ("", "")
+        first, at, last = render.take_dates() if isinstance(render, Pretty) else ("", 0, "")
         worst = max((record.levelno for record in records), default=-1) if self._levels else -1
-        header = _HEADER.pack(
-            len(payload),
-            len(records),
-            damage.count,
-            damage.offset,
-            worst,
-            first.encode()[:10],
-            last.encode()[:10],
-        )
+        counts = (len(payload), len(records), damage.count, damage.offset, worst)
+        header = _HEADER.pack(*counts, first.encode()[:10], at, last.encode()[:10])
         for part in (header, payload):
             view = memoryview(part)
             while view:

@@ -31,6 +31,7 @@ class Pretty:
         self.date = ""
         self.muted = False
         self._first_date = ""
+        self._first_at = 0
         self._names = look.names
         self._calendar = Calendar(look.zone)
         self._clocks: dict[str, tuple[str, str]] = {}
@@ -60,7 +61,7 @@ class Pretty:
                 fraction = stamp[20:23]
             clock, date = known
             if date != self.date:
-                add(self._date_line(date))
+                add(self._date_line(date, out))
             key = (record.process, record.pid, record.level, record.logger, record.source)
             head = heads.get(key)
             if head is None:
@@ -87,16 +88,21 @@ class Pretty:
             return known, record.time_text[20:23]
         return known, f"{micro % 1_000_000 // 1000:03d}"
 
-    def take_dates(self) -> tuple[str, str]:
-        """Return the days of the first and last line since the last call, for who puts the parts together."""
-        found = (self._first_date, self.date)
+    def take_dates(self) -> tuple[str, int, str]:
+        """Return the first day, the byte where its line belongs, and the last day, since the last call.
+
+        For who puts parts together: whether a part begins a new day, only the part before it can tell.
+        """
+        found = (self._first_date, self._first_at, self.date)
         self._first_date = self.date = ""
+        self._first_at = 0
         return found
 
-    def _date_line(self, date: str) -> str:
+    def _date_line(self, date: str, before: list[str]) -> str:
         first, self.date = not self.date, date
         if self.muted and first:
             self._first_date = date
+            self._first_at = len("".join(before).encode("utf-8", "backslashreplace"))
             return ""
         return date_line(date, self.look)
 
