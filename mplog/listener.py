@@ -20,6 +20,7 @@ from typing import Any
 
 from mplog import _certificate, _lock
 from mplog._commit import CommitLog, Intent
+from mplog._control import Expiry
 from mplog._delivery import ConsoleTarget, Delivery, HandlerTarget, say
 from mplog._drops import drop_fields, drop_line
 from mplog._handler_specs import build_handler
@@ -93,6 +94,7 @@ class Listener:
         self._retry_pause = RETRY_AFTER[0]
         self._committed = 0
         self._hung: set[str] = set()
+        self._expiry = Expiry(spool)
         self._wake_fd = -1
         self._status_fd = os.open(
             spool.file("status"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
@@ -121,6 +123,7 @@ class Listener:
             self._committed = max(self._committed, min(watermark, now))
         self._settle_deliveries()
         self._bury()
+        self._expiry.look(now)
         self._publish(now)
         return busy
 

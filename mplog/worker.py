@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mplog import _context, _fastpath, _launch, _template
+from mplog import _context, _control, _fastpath, _launch, _template
 from mplog._drops import drop_line
 from mplog._journal import JournalWriter, Policy
 from mplog._owner import Owner, identity
@@ -88,12 +88,13 @@ class Worker:
         with self._lock:
             if self._owner is None:
                 directories = self.spool.journal_directories
+                who = {**identity(), "obeys": _control.expects_signal()}
                 try:
-                    self._owner = Owner(directories, identity())
+                    self._owner = Owner(directories, who)
                 except FileNotFoundError:
                     for directory in directories:
                         self.spool.revive(directory)
-                    self._owner = Owner(directories, identity())
+                    self._owner = Owner(directories, who)
                 self._at_exit()
             return self._owner
 
@@ -137,6 +138,7 @@ class Worker:
     def check(self, key: int) -> None:
         """See whether a listener lives, and whether levels were changed; every half second at most."""
         self.check_at = key + CHECK_EVERY
+        _control.look()
         if self.spool.listener_pid() is None:
             _launch.ensure(self.spool, self.handle.session.encode())
 
@@ -183,6 +185,7 @@ class Worker:
         self.journal = self._owner = self._finalizer = None
         self.ended = False
         self.failures = 0
+        self.check_at = 0
         self.rank = min(self.rank, AT_FORK)
 
     def _at_exit(self) -> None:
@@ -205,6 +208,7 @@ class WorkerHandler(logging.handlers.QueueHandler):
 
     def __init__(self, session: Any = None) -> None:
         super().__init__(self)  # type: ignore[arg-type]
+        self.was_closed = False
         if session is not None:
             session.attach(root=False)
 
@@ -229,6 +233,11 @@ class WorkerHandler(logging.handlers.QueueHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record into the journal."""
         self.put_nowait(record)
+
+    def close(self) -> None:
+        """Note that other configuration closed the handler: the next record puts it back (see `_fastpath`)."""
+        self.was_closed = True
+        super().close()
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and write a record, without a lock: the journal needs none, and a fork may not meet one held.
@@ -308,6 +317,8 @@ def install(handle: Handle, config: Config, rank: int, *, root: bool = True) -> 
         _context.guard_children()
         current = worker = worker or Worker(handle, config, rank)
         _attachment = _Attachment(dict(config.level))
+        _control.heed(worker.spool)
+        undoing.append(_control.undo)
     if root and _attachment.handler is None:
         _attachment.add_root()
         _fastpath.install(worker, _attachment.handler)
@@ -372,6 +383,7 @@ def after_fork() -> None:
     _template.forget()
     if current is not None:
         current.forget()
+        _control.after_fork()
         _fastpath.forget()
         if not current.config.auto_attach:
             uninstall()

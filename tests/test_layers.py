@@ -36,17 +36,16 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
     ),
     (
         "the session's directory",
-        {"both": ("_drops", "_launch", "_owner", "_spool", "redaction"), "listener": ("_commit", "formatters")},
+        {"both": ("_control", "_drops", "_launch", "_owner", "_spool", "redaction"), "listener": ("_commit", "formatters")},
     ),
     (
         "settings, and the two ends of a journal",
         {
-            "both": ("config",),
+            "both": ("_handler_specs", "config"),
             "parent": ("_checks", "_paths", "_settings"),
             "listener": (
                 "_certificate",
                 "_delivery",
-                "_handler_specs",
                 "_intake",
                 "_rotation",
                 "_stats",

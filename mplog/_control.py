@@ -1,0 +1,398 @@
+"""Levels changed at run time: asked for in `control.json` in the spool, obeyed in every process of the session.
+
+    change() --> control.json --SIGURG--> Control.look() in each process --> Logger.setLevel
+
+A process looks when it logs, at most every half second. One that makes nothing but disabled calls would never look,
+and a test in each of those would cost more than they do, so a change is announced with SIGURG, too: its default is to
+be ignored, so it hurts nobody who does not expect it, and it needs no thread. The listener sends it once more when a
+change has run out. Where the application has a handler of its own for SIGURG it is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from mplog import _lock
+from mplog._owner import SUFFIX, read_owner
+from mplog._spool import Spool
+
+FILE = "control.json"
+EVER = 1 << 63
+LONGEST = 366 * 86400.0
+"""Seconds that a change may last at most."""
+LOOK_EVERY = 200_000_000
+"""Nanoseconds between two looks of the listener for what has run out."""
+_PATIENCE = 1.0
+"""Seconds to wait for `logging`'s own lock: a signal may come while another thread holds it."""
+
+
+class Change(NamedTuple):
+    """One wish: a logger's level, in the processes whose name matches, until a moment."""
+
+    level: int
+    logger: str
+    process: str | None
+    until: int | None
+    """Monotonic ns, or None for ever."""
+
+    def matches(self, process: str) -> bool:
+        """Tell whether it is for the process of this name."""
+        from fnmatch import fnmatchcase
+
+        return self.process is None or fnmatchcase(process, self.process)
+
+
+def change(
+    spool: Spool, level: object, *, logger: object = "", process: object = None, duration: object = None
+) -> Change:
+    """Change a level in all running processes of a session, and in those that come. Runs in any process.
+
+    Args:
+        spool: the session's directory.
+        level: a level's name or number.
+        logger: the logger's name; `""`, `"root"` or `"*"` is the root logger.
+        process: a pattern as in `fnmatch` for process names, or None for all.
+        duration: seconds (or ``"5m"``) after which the level goes back by itself, or None for ever.
+
+    Raises:
+        ConfigError: an argument is wrong; nothing was changed.
+        SessionError: the session has ended.
+    """
+    from mplog._parse import parse_level
+    from mplog.exceptions import SessionError
+
+    wish = Change(
+        parse_level(level, "level"), _logger_name(logger), _pattern(process), _until(duration)
+    )
+    if spool.read_session() is None:
+        raise SessionError(f"the session in {spool.path!r} has ended; there is no process to change `level` in.")
+    with _writing(spool):
+        now = time.monotonic_ns()
+        kept = [
+            old
+            for old in read_changes(spool)
+            if (old.until is None or old.until > now)
+            and not (old[1:3] == wish[1:3] and (wish.until is None or old.until is not None))
+        ]
+        content = {"changes": [found._asdict() for found in (*kept, wish)]}
+        spool.write_file(FILE, json.dumps(content, separators=(",", ":")).encode() + b"\n")
+    if _heeding is not None and _heeding.spool.path == spool.path:
+        _heeding.look()
+    announce(spool, but=os.getpid())
+    return wish
+
+
+def _logger_name(value: object) -> str:
+    from mplog.exceptions import ConfigError
+
+    if not isinstance(value, str):
+        raise ConfigError(f"`logger` is {value!r}; use the logger's name, or '' for the root logger.")
+    return "" if value in ("root", "*") else value
+
+
+def _pattern(value: object) -> str | None:
+    from mplog.exceptions import ConfigError
+
+    if value is None or (isinstance(value, str) and value.strip()):
+        return value
+    raise ConfigError(f"`process` is {value!r}; use a pattern such as 'ForkPoolWorker-*', or None for all.")
+
+
+def _until(duration: object) -> int | None:
+    from mplog._parse import parse_interval
+    from mplog.exceptions import ConfigError
+
+    if duration is None:
+        return None
+    seconds = parse_interval(duration, "duration")
+    if not 0 < seconds <= LONGEST:
+        raise ConfigError(f"`duration` is {duration!r}; use more than 0 seconds, a year at most, or None for ever.")
+    return time.monotonic_ns() + int(seconds * 1e9)
+
+
+@contextlib.contextmanager
+def _writing(spool: Spool) -> Iterator[None]:
+    """Keep others from changing the file between our reading and writing it."""
+    with _mutex:
+        fd = _lock.acquire(spool.file("control.lock"), wait=True)
+        try:
+            yield
+        finally:
+            if fd is not None:
+                _lock.release(fd)
+
+
+def read_changes(spool: Spool) -> list[Change]:
+    """Return the changes asked for, oldest first; what makes no sense is left out."""
+    try:
+        with open(spool.file(FILE), "rb") as file:
+            entries = json.loads(file.read())["changes"]
+        return [found for found in (_checked(entry) for entry in entries) if found is not None]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _checked(entry: Any) -> Change | None:
+    kinds: dict[str, Any] = {"level": int, "logger": str, "process": str | None, "until": int | None}
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), kind) for key, kind in kinds.items()):
+        return None
+    return Change(*(entry.get(key) for key in kinds))
+
+
+class Control:
+    """Obey the changes in this process. Runs in a worker; nothing in it raises into a logging call.
+
+    Args:
+        spool: the session's directory.
+        before: the `Control` of the process this one was forked from, whose levels were inherited.
+    """
+
+    def __init__(self, spool: Spool, before: Control | None = None) -> None:
+        self.spool = spool
+        self._path = spool.file(FILE)
+        self._ours: dict[str, tuple[int, int]] = dict(before._ours) if before else {}
+        """Logger name -> its own level, and the one set here."""
+        self._changes: list[Change] = []
+        self._seen: tuple[int, int, int] | None = (0, 0, 0)
+        self._process = ""
+        self._next = EVER
+        self._looking = threading.Lock()
+        self._again = False
+        self._timer: threading.Timer | None = None
+
+    def look(self) -> None:
+        """Obey what has changed since the last look: one `stat` when nothing has."""
+        self._again = True  # If a signal comes in the middle, or another thread is at it, it looks once more.
+        while self._again and self._looking.acquire(blocking=False):
+            try:
+                self._again = False
+                self._look()
+            finally:
+                self._looking.release()
+
+    def undo(self) -> None:
+        """Put the levels back."""
+        self._apply({})
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        try:
+            found = os.stat(self._path)
+            seen: tuple[int, int, int] | None = (found.st_ino, found.st_mtime_ns, found.st_size)
+        except OSError:
+            seen = None
+        now = time.monotonic_ns()
+        process = process_name()
+        if seen == self._seen and now < self._next and process == self._process:
+            return
+        if seen != self._seen:
+            self._changes = read_changes(self.spool) if seen else []
+        live = [found for found in self._changes if found.until is None or found.until > now]
+        if self._apply({found.logger: found.level for found in live if found.matches(process)}):
+            self._seen, self._process = seen, process
+            self._next = min((found.until for found in live if found.until is not None), default=EVER)
+            self._set_timer(now)
+
+    def _apply(self, wanted: dict[str, int]) -> bool:
+        """Set the levels that are wanted, put back those that no longer are; False: not now."""
+        lock = logging._lock  # type: ignore[attr-defined]
+        if not lock.acquire(timeout=_PATIENCE):
+            return False
+        try:
+            for name, (own, ours) in list(self._ours.items()):
+                if name not in wanted:
+                    del self._ours[name]
+                    logger = logging.getLogger(name or None)
+                    if logger.level == ours:  # Else the application has set it meanwhile.
+                        logger.setLevel(own)
+            for name, level in wanted.items():
+                logger = logging.getLogger(name or None)
+                own, ours = self._ours.get(name, (logger.level, None))
+                self._ours[name] = (own if logger.level == ours else logger.level, level)
+                logger.setLevel(level)
+        finally:
+            lock.release()
+        return True
+
+    def _set_timer(self, now: int) -> None:
+        """Where no signal can come, a raised level would never go back without a thread that waits for it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._next < EVER and not expects_signal():
+            self._timer = threading.Timer(max(0.0, (self._next - now) / 1e9), self.look)
+            self._timer.name, self._timer.daemon = "mplog-level", True
+            self._timer.start()
+
+
+_heeding: Control | None = None
+"""What this process obeys."""
+_mutex = threading.RLock()
+_registered: list[object] = []
+
+
+def heed(spool: Spool) -> None:
+    """Begin to obey in this process. Runs in a worker, when it attaches."""
+    global _heeding
+    _heeding = Control(spool)
+    with contextlib.suppress(ValueError):  # not the main thread
+        if signal.getsignal(signal.SIGURG) is signal.SIG_DFL:
+            signal.signal(signal.SIGURG, _on_signal)
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and not _registered:
+        _registered.append(look)
+        # In a forked child of `multiprocessing`, once it has its own name.
+        util.register_after_fork(look, _on_signal)
+    look()
+
+
+def undo() -> None:
+    """Obey no more. Runs in a worker, when it leaves its session."""
+    global _heeding
+    heeding, _heeding = _heeding, None
+    if heeding is not None:
+        heeding.undo()
+    with contextlib.suppress(ValueError):
+        if expects_signal():
+            signal.signal(signal.SIGURG, signal.SIG_DFL)
+
+
+def expects_signal() -> bool:
+    """Tell whether this process obeys SIGURG."""
+    return signal.getsignal(signal.SIGURG) is _on_signal
+
+
+def after_fork() -> None:
+    """Begin anew with the levels inherited. Runs in a forked child, whose name is not set yet."""
+    global _heeding, _mutex
+    _mutex = threading.RLock()
+    if _heeding is not None:
+        _heeding = Control(_heeding.spool, _heeding)
+
+
+def look() -> None:
+    """Look for changes now; never raises."""
+    if _heeding is not None:
+        with contextlib.suppress(Exception):
+            _heeding.look()
+
+
+def _on_signal(*_: object) -> None:
+    """Look for changes: somebody has announced one."""
+    look()
+
+
+def process_name() -> str:
+    """Return what `multiprocessing` calls this process."""
+    process = sys.modules.get("multiprocessing.process")
+    return str(process.current_process().name) if process else "MainProcess"
+
+
+class Expiry:
+    """Announce that changes have run out. Runs in the listener.
+
+    Args:
+        spool: the session's directory.
+    """
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._path = spool.file(FILE)
+        self._seen = (0, 0)
+        self._look_at = 0
+        self._ends: list[int] = []
+
+    def look(self, now: int) -> None:
+        """Announce what has run out until `now` (monotonic ns); never raises."""
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_EVERY
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return
+        if (found.st_ino, found.st_mtime_ns) != self._seen:
+            self._seen = (found.st_ino, found.st_mtime_ns)
+            self._ends = [found.until for found in read_changes(self._spool) if found.until is not None]
+        if any(end <= now for end in self._ends):
+            self._ends = [end for end in self._ends if end > now]
+            with contextlib.suppress(OSError):
+                announce(self._spool)
+
+
+def announce(spool: Spool, *, but: int = 0) -> None:
+    """Send SIGURG to the processes of a session that expect it, but for one."""
+    pids = set()
+    for directory in spool.journal_directories:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(directory):
+                if name.endswith(SUFFIX):
+                    with contextlib.suppress(OSError):
+                        pids.add(_obedient(os.path.join(directory, name)))
+    pids.discard(0)
+    for pid in _with_children(pids):
+        if pid != but and _expects(pid):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGURG)
+
+
+def _obedient(path: str) -> int:
+    """Return the pid of a live owner that obeys SIGURG, or 0."""
+    holder = _lock.holder(path)
+    if holder is None:
+        return 0
+    if _lock.is_ours(path):
+        return os.getpid() if expects_signal() else 0
+    with open(path, "rb", buffering=0) as file:
+        return holder.pid if read_owner(file.fileno()).identity.get("obeys") else 0
+
+
+def _with_children(pids: set[int]) -> set[int]:
+    """Add the descendants that run the same interpreter: a process is known by name only once it has logged."""
+    children: dict[int, list[int]] = {}
+    with contextlib.suppress(OSError):
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                with contextlib.suppress(OSError, ValueError, IndexError):
+                    parent = int(_read(f"/proc/{entry}/stat").rpartition(b")")[2].split()[1])
+                    children.setdefault(parent, []).append(int(entry))
+    found = set(pids)
+    todo = [(pid, _program(pid)) for pid in pids]
+    while todo:
+        pid, program = todo.pop()
+        for child in children.get(pid, ()):
+            if child not in found:
+                if program and _program(child) == program:
+                    found.add(child)
+                todo.append((child, program))
+    return found
+
+
+def _expects(pid: int) -> bool:
+    """Tell whether a process has a handler for SIGURG (proc(5), status, SigCgt); True where nobody tells."""
+    try:
+        caught = _read(f"/proc/{pid}/status").partition(b"SigCgt:")[2].split()
+    except OSError:
+        return not os.path.isdir("/proc/self")
+    return bool(caught) and bool(int(caught[0], 16) >> (signal.SIGURG - 1) & 1)
+
+
+def _program(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/exe")
+    return ""
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read(8192)
