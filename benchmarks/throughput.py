@@ -84,7 +84,13 @@ def measure(
         processes = [
             context.Process(target=_work, args=(kind, handle, board, n, plan)) for n in range(workers)
         ]
-        seconds, parent, foreign = _run(listening, processes, board)
+        try:
+            seconds, parent, foreign = _run(listening, processes, board)
+        finally:
+            # Only after a failure is one of them alive; at exit the interpreter would wait for it for ever.
+            for process in processes:
+                if process.pid is not None:
+                    process.kill()
         found = found_records(path, kind.pattern)
     return {
         **_ledger(found, board, workers),
@@ -97,7 +103,7 @@ def _run(listening: contenders.Contender, processes: list[Any], board: Board) ->
     """Run the workers; return the seconds and the CPU seconds of parent and of the contender's processes."""
     for process in processes:
         process.start()
-    board.ready.wait()
+    _wait_until_ready(processes, board)
     warm = len(processes)
     wait_for(lambda: found_records(listening.path, listening.pattern).total() >= warm, timeout=15)
     foreign = ForeignCpu(listening.pids())
@@ -110,6 +116,20 @@ def _run(listening: contenders.Contender, processes: list[Any], board: Board) ->
     listening.close()
     seconds, parent = time.perf_counter() - began, time.process_time() - parent
     return seconds, parent, foreign.after_close()
+
+
+def _wait_until_ready(processes: list[Any], board: Board) -> None:
+    """Meet the workers at the barrier; raise RuntimeError if one of them dies on its way there."""
+
+    def dead() -> list[Any]:
+        return [process for process in processes if process.exitcode is not None]
+
+    wait_for(lambda: bool(dead()) or board.ready.n_waiting == len(processes), timeout=60)
+    if corpses := dead():
+        raise RuntimeError(
+            f"{len(corpses)} workers died before the start, exit code {corpses[0].exitcode!r}."
+        )
+    board.ready.wait()
 
 
 def _work(
