@@ -1,11 +1,12 @@
-"""Levels changed at run time: asked for in `control.json` in the spool, obeyed in every process of the session.
+"""Levels changed at run time: asked for in `control.json` in the spool, obeyed in every process.
 
     change() --> control.json --SIGURG--> Control.look() in each process --> Logger.setLevel
 
-A process looks when it logs, at most every half second. One that makes nothing but disabled calls would never look,
-and a test in each of those would cost more than they do, so a change is announced with SIGURG, too: its default is to
-be ignored, so it hurts nobody who does not expect it, and it needs no thread. The listener sends it once more when a
-change has run out. Where the application has a handler of its own for SIGURG it is left alone.
+A process looks when it logs, at most every half second. One that makes nothing but disabled calls would
+never look, and a test in each of those would cost more than they do, so a change is announced with SIGURG,
+too: its default is to be ignored, so it hurts nobody who does not expect it, and it needs no thread. The
+listener sends it once more when a change has run out. Where the application has a handler of its own for
+SIGURG it is left alone.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from mplog import _lock
-from mplog._owner import SUFFIX, read_owner
+from mplog._announce import announce
 from mplog._spool import Spool
 
 FILE = "control.json"
@@ -70,11 +71,11 @@ def change(
     from mplog._parse import parse_level
     from mplog.exceptions import SessionError
 
-    wish = Change(
-        parse_level(level, "level"), _logger_name(logger), _pattern(process), _until(duration)
-    )
+    wish = Change(parse_level(level, "level"), _logger_name(logger), _pattern(process), _until(duration))
     if spool.read_session() is None:
-        raise SessionError(f"the session in {spool.path!r} has ended; there is no process to change `level` in.")
+        raise SessionError(
+            f"the session in {spool.path!r} has ended; there is no process to change `level` in."
+        )
     with _writing(spool):
         now = time.monotonic_ns()
         kept = [
@@ -87,7 +88,7 @@ def change(
         spool.write_file(FILE, json.dumps(content, separators=(",", ":")).encode() + b"\n")
     if _heeding is not None and _heeding.spool.path == spool.path:
         _heeding.look()
-    announce(spool, but=os.getpid())
+    announce(spool)
     return wish
 
 
@@ -115,7 +116,9 @@ def _until(duration: object) -> int | None:
         return None
     seconds = parse_interval(duration, "duration")
     if not 0 < seconds <= LONGEST:
-        raise ConfigError(f"`duration` is {duration!r}; use more than 0 seconds, a year at most, or None for ever.")
+        raise ConfigError(
+            f"`duration` is {duration!r}; use more than 0 seconds, a year at most, or None for ever."
+        )
     return time.monotonic_ns() + int(seconds * 1e9)
 
 
@@ -143,9 +146,9 @@ def read_changes(spool: Spool) -> list[Change]:
 
 def _checked(entry: Any) -> Change | None:
     kinds: dict[str, Any] = {"level": int, "logger": str, "process": str | None, "until": int | None}
-    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), kind) for key, kind in kinds.items()):
-        return None
-    return Change(*(entry.get(key) for key in kinds))
+    if isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in kinds.items()):
+        return Change(*(entry.get(key) for key in kinds))
+    return None
 
 
 class Control:
@@ -327,72 +330,4 @@ class Expiry:
         if any(end <= now for end in self._ends):
             self._ends = [end for end in self._ends if end > now]
             with contextlib.suppress(OSError):
-                announce(self._spool)
-
-
-def announce(spool: Spool, *, but: int = 0) -> None:
-    """Send SIGURG to the processes of a session that expect it, but for one."""
-    pids = set()
-    for directory in spool.journal_directories:
-        with contextlib.suppress(OSError):
-            for name in os.listdir(directory):
-                if name.endswith(SUFFIX):
-                    with contextlib.suppress(OSError):
-                        pids.add(_obedient(os.path.join(directory, name)))
-    pids.discard(0)
-    for pid in _with_children(pids):
-        if pid != but and _expects(pid):
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGURG)
-
-
-def _obedient(path: str) -> int:
-    """Return the pid of a live owner that obeys SIGURG, or 0."""
-    holder = _lock.holder(path)
-    if holder is None:
-        return 0
-    if _lock.is_ours(path):
-        return os.getpid() if expects_signal() else 0
-    with open(path, "rb", buffering=0) as file:
-        return holder.pid if read_owner(file.fileno()).identity.get("obeys") else 0
-
-
-def _with_children(pids: set[int]) -> set[int]:
-    """Add the descendants that run the same interpreter: a process is known by name only once it has logged."""
-    children: dict[int, list[int]] = {}
-    with contextlib.suppress(OSError):
-        for entry in os.listdir("/proc"):
-            if entry.isdigit():
-                with contextlib.suppress(OSError, ValueError, IndexError):
-                    parent = int(_read(f"/proc/{entry}/stat").rpartition(b")")[2].split()[1])
-                    children.setdefault(parent, []).append(int(entry))
-    found = set(pids)
-    todo = [(pid, _program(pid)) for pid in pids]
-    while todo:
-        pid, program = todo.pop()
-        for child in children.get(pid, ()):
-            if child not in found:
-                if program and _program(child) == program:
-                    found.add(child)
-                todo.append((child, program))
-    return found
-
-
-def _expects(pid: int) -> bool:
-    """Tell whether a process has a handler for SIGURG (proc(5), status, SigCgt); True where nobody tells."""
-    try:
-        caught = _read(f"/proc/{pid}/status").partition(b"SigCgt:")[2].split()
-    except OSError:
-        return not os.path.isdir("/proc/self")
-    return bool(caught) and bool(int(caught[0], 16) >> (signal.SIGURG - 1) & 1)
-
-
-def _program(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return os.readlink(f"/proc/{pid}/exe")
-    return ""
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb", buffering=0) as file:
-        return file.read(8192)
+                announce(self._spool, own=expects_signal())

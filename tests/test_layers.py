@@ -36,7 +36,10 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
     ),
     (
         "the session's directory",
-        {"both": ("_control", "_drops", "_launch", "_owner", "_spool", "redaction"), "listener": ("_commit", "formatters")},
+        {
+            "both": ("_announce", "_control", "_drops", "_launch", "_owner", "_spool", "redaction"),
+            "listener": ("_commit", "formatters"),
+        },
     ),
     (
         "settings, and the two ends of a journal",
