@@ -1,6 +1,7 @@
-"""Send SIGURG to the processes of a session: levels were changed. Runs where one changes them, and in the listener.
+"""Send SIGURG to the processes of a session: levels were changed.
 
-SIGURG is ignored by default, so it does no harm to whoever does not expect it.
+Runs where one changes them, and in the listener. SIGURG is ignored by default, so it does no harm to
+whoever does not expect it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def announce(spool: Spool, *, own: bool = False) -> None:
             for name in os.listdir(directory):
                 if name.endswith(SUFFIX):
                     with contextlib.suppress(OSError):
-                        pids.add(_obedient(os.path.join(directory, name), own))
+                        pids.add(_obedient(os.path.join(directory, name)))
     pids.discard(0)
     for pid in _with_children(pids):
         if (own or pid != os.getpid()) and _expects(pid):
@@ -30,13 +31,13 @@ def announce(spool: Spool, *, own: bool = False) -> None:
                 os.kill(pid, signal.SIGURG)
 
 
-def _obedient(path: str, own: bool) -> int:
+def _obedient(path: str) -> int:
     """Return the pid of a live owner that obeys SIGURG, or 0."""
     holder = _lock.holder(path)
     if holder is None:
         return 0
     if _lock.is_ours(path):
-        return os.getpid() if own else 0  # To open it would give up the lock.
+        return os.getpid()  # To open it would give up the lock.
     with open(path, "rb", buffering=0) as file:
         return holder.pid if read_owner(file.fileno()).identity.get("obeys") else 0
 

@@ -147,7 +147,7 @@ def read_changes(spool: Spool) -> list[Change]:
 def _checked(entry: Any) -> Change | None:
     kinds: dict[str, Any] = {"level": int, "logger": str, "process": str | None, "until": int | None}
     if isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in kinds.items()):
-        return Change(*(entry.get(key) for key in kinds))
+        return Change(**{key: entry.get(key) for key in kinds})
     return None
 
 
@@ -220,7 +220,7 @@ class Control:
                         logger.setLevel(own)
             for name, level in wanted.items():
                 logger = logging.getLogger(name or None)
-                own, ours = self._ours.get(name, (logger.level, None))
+                own, ours = self._ours.get(name, (logger.level, logger.level))
                 self._ours[name] = (own if logger.level == ours else logger.level, level)
                 logger.setLevel(level)
         finally:
