@@ -76,9 +76,8 @@ def report(group: Group) -> dict[str, Any]:
 
 
 def _show(groups: list[Group], total: int, beyond: int, page: Page, args: argparse.Namespace) -> None:
-    name = ", ".join(args.paths[:3]) + (" ..." if len(args.paths) > 3 else "")
     kinds = f" of {plural(len(groups), 'kind')}" if groups else ""
-    page.line(f"{page.paint(clean(name), 'bold')}: {plural(total, 'exception')}{kinds}")
+    page.line(f"{page.paint(summary.title(args), 'bold')}: {plural(total, 'exception')}{kinds}")
     first = min((group.first for group in groups if group.first is not None), default=0.0)
     last = max((group.last for group in groups if group.last is not None), default=0.0)
     for position, group in enumerate(groups[: args.top]):

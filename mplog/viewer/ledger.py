@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check every log that the arguments name; return the exit status."""
-    findings = [check(source) for source in sources(args.paths, rotated=args.rotated)]
+    findings = [check(source) for source in sources(summary.paths(args), rotated=args.rotated)]
     if args.json:
         reports = [report(finding, strict=args.strict) for finding in findings]
         summary.print_json(reports[0] if len(reports) == 1 else reports)

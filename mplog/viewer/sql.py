@@ -108,7 +108,7 @@ def load(connection: Any, records: Iterable[Record], folder: str) -> None:
     rows.hand_over()
     damaged.hand_over()
     own = "".join(f", {_column(name, found)}" for name, found in _own_columns(kinds))
-    connection.execute(f"CREATE VIEW log AS SELECT *{own} FROM records")
+    connection.execute(f"CREATE VIEW log AS SELECT *{own} FROM records")  # noqa: S608, names are quoted
 
 
 class _Portion:
@@ -136,12 +136,11 @@ class _Portion:
         with open(self._path, "wb") as file:
             file.write(b"\n".join(self._lines))
         columns = ", ".join(f"'{name}': '{kind}'" for name, kind in self._columns.items())
-        self._connection.execute(
-            # Names and types come from the two tables above, the path is a parameter.
-            f"INSERT INTO {self._table} SELECT * FROM read_json(?, format = 'newline_delimited',"
-            f" columns = {{{columns}}}, maximum_object_size = {max(1 << 24, 2 * self._longest)})",  # noqa: S608
-            [self._path],
-        )
+        size = max(1 << 24, 2 * self._longest)
+        source = f"read_json(?, format='newline_delimited', columns={{{columns}}},"
+        source += f" maximum_object_size={size})"
+        # Names and types come from the two tables above, the path is a parameter.
+        self._connection.execute(f"INSERT INTO {self._table} SELECT * FROM {source}", [self._path])  # noqa: S608
         os.unlink(self._path)
         self._lines = []
         self._size = self._longest = 0

@@ -163,7 +163,7 @@ def _counts(name: str, key: str, counts: list[int]) -> dict[str, Any]:
 
 
 def _show(stats: Stats, page: Page, args: argparse.Namespace) -> None:
-    _headline(stats, page, args.paths)
+    _headline(stats, page, summary.title(args))
     if not stats.records:
         return
     page.line()
@@ -183,11 +183,10 @@ def _show(stats: Stats, page: Page, args: argparse.Namespace) -> None:
         _show_sites(stats, page, args.top)
 
 
-def _headline(stats: Stats, page: Page, paths: list[str]) -> None:
-    name = ", ".join(paths[:3]) + (" ..." if len(paths) > 3 else "")
+def _headline(stats: Stats, page: Page, name: str) -> None:
     seconds = stats.timeline.seconds if stats.records > stats.untimed else 0.0
     span = f" in {duration(seconds)}, {rate(stats.records, seconds)}" if seconds else ""
-    page.line(f"{page.paint(summary.clean(name), 'bold')}: {plural(stats.records, 'record')}{span}")
+    page.line(f"{page.paint(name, 'bold')}: {plural(stats.records, 'record')}{span}")
     facts = [
         (stats.exceptions, "exception", "red"), (stats.deaths, "death", "red"),
         (stats.dropped, "dropped record", "yellow"),

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import msgspec
 
 from mplog.viewer import colours, escapes, query, timespec
+from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
 from mplog.viewer.reading import read_records
 
@@ -24,11 +25,13 @@ _COLOURS = {
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, nargs: str = "+") -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that every summary takes."""
     parser.add_argument(
-        "paths", nargs=nargs, metavar="FILE", help="log file, directory, glob, or - (standard input)"
-    )
+        "paths", nargs="*", metavar="FILE",
+        help="log file, directory, glob, or - for standard input; without one: the file that MPLOG_FILE names, "
+        "or standard input",
+    )  # fmt: skip
     parser.add_argument("-R", "--rotated", action="store_true", help="also the rotated files, .1 .2.gz ...")
     parser.add_argument(
         "--input", default="auto", metavar="FORMAT", help="auto, json, text, or a logging format string"
@@ -53,6 +56,27 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--query", metavar="Q", help="such as 'level>=warning and process=Fork*'")
 
 
+def paths(args: argparse.Namespace) -> list[str]:
+    """Return the logs that the arguments name.
+
+    Raises:
+        ViewerError: none is named and standard input is a terminal.
+    """
+    if args.paths:
+        return list(args.paths)
+    if os.environ.get("MPLOG_FILE"):
+        return [os.environ["MPLOG_FILE"]]
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ViewerError("no file given; name one, pipe something in, or set MPLOG_FILE")
+    return ["-"]
+
+
+def title(args: argparse.Namespace) -> str:
+    """Return the names of the logs as a heading."""
+    named = paths(args)
+    return clean(", ".join(named[:3]) + (" ..." if len(named) > 3 else ""))
+
+
 def positive(text: str) -> int:
     """Return the number that an argument gives; argparse reports anything below 1."""
     value = int(text)
@@ -67,7 +91,7 @@ def records(args: argparse.Namespace) -> Iterator[Record]:
     Raises:
         ViewerError: as `read_records`; or the query or a time is not understood.
     """
-    found = read_records(args.paths, rotated=args.rotated, input_format=args.input)
+    found = read_records(paths(args), rotated=args.rotated, input_format=args.input)
     zone = timespec.zone_of(None, utc=args.utc)
     since = None if args.since is None else timespec.parse_time(args.since, zone=zone)
     until = None if args.until is None else timespec.parse_time(args.until, zone=zone)
