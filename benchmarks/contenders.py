@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import logging
 import logging.handlers
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +20,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmarks.measure import report, wait_for
+from benchmarks.measure import parent_of, report, wait_for
 
 Log = Callable[[int, str], object]
 
@@ -76,7 +77,7 @@ class Contender:
         raise NotImplementedError
 
     def pids(self) -> list[int]:
-        """Return the processes, other than parent and workers, whose CPU counts."""
+        """Return the processes, other than parent and workers, whose CPU counts; the listener first."""
         return []
 
     def drain(self) -> None:
@@ -312,7 +313,10 @@ class Mplog(Contender):
         # `setup` does not wait for the listener's process.
         wait_for(lambda: pid() is not None, timeout=10)
         listener = pid()
-        return [listener] if listener is not None else []
+        if listener is None:
+            raise RuntimeError("mplog's listener did not start within 10 seconds.")
+        supervisor = parent_of(listener)
+        return [listener] if supervisor == os.getpid() else [listener, supervisor]
 
     def drain(self) -> None:
         self.session.flush(60)

@@ -41,7 +41,7 @@ def measure(variant: str = "JSON file", *, workers: int = 4, records: int = 50_0
         fillers = [
             context.Process(target=_fill, args=(type(listening), handle, n, records)) for n in range(workers)
         ]
-        (listener,) = listening.pids()
+        listener = listening.pids()[0]
         pattern = listening.pattern
         _warm_up(listening, handle)
         os.kill(listener, signal.SIGSTOP)

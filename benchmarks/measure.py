@@ -46,7 +46,7 @@ def run_fresh(
         The reported object with `status` ("ok", "hangs" or "failed") and `left_behind`, the number of
         processes that were still alive three seconds after the measured process ended.
     """
-    _become_subreaper()
+    become_subreaper()
     before = set(_children())
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MPLOG_")}
     environment |= {"PYTHONPATH": str(ROOT)}
@@ -121,6 +121,12 @@ def cpu_of(pid: int) -> float | None:
         return None
 
 
+def parent_of(pid: int) -> int:
+    """Return the parent of the living process `pid`."""
+    # The command name, in parentheses, may hold spaces; state and parent follow it (proc_pid_stat(5)).
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def cpu_of_children() -> float:
     """Return the CPU seconds of all children that were waited for."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -130,12 +136,11 @@ def cpu_of_children() -> float:
 class ForeignCpu:
     """CPU of processes that are started for us but end by themselves, such as a listener.
 
-    Runs in the measured process, which becomes the subreaper: a listener that is nobody's child is then
-    waited for here, and its last CPU second is counted too.
+    Runs in the measured process, which must be a subreaper from before they were started: a listener that is
+    nobody's child is then waited for here, and what it takes to end is counted too.
     """
 
     def __init__(self, pids: Iterable[int]) -> None:
-        _become_subreaper()
         self._start = {pid: cpu_of(pid) or 0.0 for pid in pids}
         self._last = dict(self._start)
         self._children = 0.0
@@ -175,7 +180,8 @@ def found_records(path: Path, pattern: bytes) -> Counter[tuple[int, int]]:
     return Counter((int(worker), int(number)) for number, worker in re.findall(pattern, path.read_bytes()))
 
 
-def _become_subreaper() -> None:
+def become_subreaper() -> None:
+    """Make orphans among the descendants of this process its children, to be waited for and counted."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 

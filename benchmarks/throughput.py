@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import contenders
-from benchmarks.measure import ForeignCpu, Result, found_records, percentiles, report, wait_for
+from benchmarks.measure import (
+    ForeignCpu,
+    Result,
+    become_subreaper,
+    found_records,
+    percentiles,
+    report,
+    wait_for,
+)
 
 _RECORDED = ("returned", "cpu_at_start", "cpu_at_end")
 _LAST = -100  # an exit priority below that of multiprocessing's queues, which join their feeder threads at -5
@@ -71,6 +79,7 @@ def measure(
         timed: time every call; p50, p99, p99.9 and max in microseconds are then in the result.
         busy: a thread computes without pause in each worker.
     """
+    become_subreaper()
     # Also the default: multiprocessing-logging and Logbook look at it, whatever context is used.
     multiprocessing.set_start_method(method)
     context: Any = multiprocessing.get_context(method)
