@@ -183,12 +183,18 @@ def _make_method(level: int) -> Any:
 
 
 def _make_log(handler: WorkerHandler) -> Any:
-    """Return the replacement of `Logger._log`: the standard way, which other configuration may have closed to us."""
+    """Return the replacement of `Logger._log`: the standard way, reopened where other configuration closed it.
+
+    `dictConfig`, `fileConfig` and `basicConfig(force=True)` close the handlers they take off the root logger; who
+    only removes ours means it.
+    """
     stock_log, root = _stock["_log"], logging.root
 
     def _log(self: Any, *call: Any, **options: Any) -> None:
-        if handler not in root.handlers:
-            root.addHandler(handler)
+        if handler.was_closed and handler is _handler:
+            handler.was_closed = False
+            if handler not in root.handlers:
+                root.addHandler(handler)
         stock_log(self, *call, **options)
 
     return _log
