@@ -31,6 +31,12 @@ def main(path: str, second: str = "") -> None:
         # Ctrl-C and a hang-up go to the whole group; the listener ends when the last worker has.
         signal.signal(number, signal.SIG_IGN)
     spool = Spool(path, second or None)
+    config = (spool.read_session() or {}).get("config", {})
+    if config.get("console") != "stdout" and not config.get("handlers"):
+        # Else whoever reads what a program prints would wait for the last program of the session.
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 1)
+        os.close(nothing)
     failures: list[float] = []
     while True:
         pid = os.fork()

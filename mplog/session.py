@@ -70,6 +70,10 @@ class Session:
         try:
             config = self._config if os.getpid() == self._pid else self._handle.config()
             worker.install(self._handle, config, worker.EXPLICIT, root=root)
+            if os.getpid() != self._pid and (names := _inherit.processors_here()) is not None:
+                from mplog import processors
+
+                processors.adopt(names)
         except Exception as error:
             worker.warn(f"this process could not attach ({type(error).__name__}: {error}); logging goes on as before.")
 
@@ -292,8 +296,8 @@ def setup(
         SessionError: this process has a session on another file.
         SpoolError: there is no place for the journals.
     """
-    arguments = dict(locals())
-    settings = load({name: value for name, value in arguments.items() if value is not UNSET})
+    given = {name: value for name, value in locals().items() if value is not UNSET}
+    settings = load(given)
     global _current
     if _current is not None and not _current._closed and _current._pid == os.getpid():
         if _current.file == settings.file:
@@ -304,11 +308,11 @@ def setup(
                 "close that session first, or pass `force=True`."
             )
         _current.close()
-    _current = _begin(settings)
+    _current = _begin(settings, frozenset(given))
     return _current
 
 
-def _begin(config: Config) -> Session:
+def _begin(config: Config, given: frozenset[str]) -> Session:
     from multiprocessing import util
 
     file = config.file
@@ -322,7 +326,7 @@ def _begin(config: Config) -> Session:
                 os.makedirs(os.path.dirname(file), mode=0o755, exist_ok=True)
             new_file = not os.path.lexists(file)
             check_log(file, config.mode)
-        session = _enter(config)
+        session = _enter(config, given)
     except BaseException:
         if file is not None:
             with contextlib.suppress(OSError):
@@ -336,7 +340,7 @@ def _begin(config: Config) -> Session:
     return session
 
 
-def _enter(config: Config) -> Session:
+def _enter(config: Config, given: frozenset[str]) -> Session:
     """Begin or join the session of a log file, under the lock of its spool; leave nothing behind where that fails."""
     spool = place(config.file, config.spool)
     fd = _lock.acquire(spool.lock_path, wait=True)
@@ -344,9 +348,11 @@ def _enter(config: Config) -> Session:
     try:
         spool.create()
         handle, joined = _session_of(spool, config)
-        settled = _joined(handle.config(), config) if joined else config
-        worker.install(handle, settled, worker.EXPLICIT).claim()
+        settled = _joined(handle.config(), config, given) if joined else config
+        here = worker.install(handle, settled, worker.EXPLICIT, capture=False)
+        here.claim()
         thread = None if spool.listener_pid() is not None else _start_listener(spool, handle, settled)
+        worker.begin_capture(here)
         if settled.auto_attach:
             with contextlib.suppress(Exception):
                 _inherit.arm(tuple(handle))
@@ -389,12 +395,13 @@ def _somebody_lives(spool: Spool) -> bool:
     return False
 
 
-def _joined(theirs: Config, ours: Config) -> Config:
+def _joined(theirs: Config, ours: Config, given: frozenset[str]) -> Config:
     """Return the settings of the session with those that are each process's own; say once what was wished in vain."""
     different = [
         name for name in Config._fields if name not in _OWN and getattr(ours, name) != getattr(theirs, name)
     ]
-    wished = [name for name in different if getattr(ours, name) != Config._field_defaults[name]]
+    defaults = Config._field_defaults
+    wished = [name for name in different if name in given or getattr(ours, name) != defaults[name]]
     if wished:
         worker.warn(
             f"{ours.file!r} has a session already, whose settings hold; `{'`, `'.join(wished)}` of this call "

@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
         {
             "both": ("_announce", "_control", "_drops", "_launch", "_owner", "_spool", "redaction"),
             "listener": ("_commit", "formatters"),
+            "command": ("_sessions",),
         },
     ),
     (
@@ -54,7 +55,16 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
                 "_stats",
                 "handlers",
             ),
-            "worker": ("_fastpath", "_inherit", "_tutorial", "capture", "processors", "worker"),
+            "worker": (
+                "_bound",
+                "_chain",
+                "_fastpath",
+                "_inherit",
+                "_tutorial",
+                "capture",
+                "processors",
+                "worker",
+            ),
         },
     ),
     ("the listener", {"listener": ("_supervise", "listener")}),
