@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mplog._context import bind, clear_context, context, unbind, with_context
     from mplog.exceptions import ConfigError, MplogError, SessionError, SpoolError
+    from mplog.processors import BoundLogger, configure_structlog, get_logger
     from mplog.session import Session, log_to_stderr, setup
     from mplog.worker import WorkerHandler, attach
 
 __all__ = [
+    "BoundLogger",
     "ConfigError",
     "MplogError",
     "Session",
@@ -17,11 +20,19 @@ __all__ = [
     "SpoolError",
     "WorkerHandler",
     "attach",
+    "bind",
+    "clear_context",
+    "configure_structlog",
+    "context",
+    "get_logger",
     "log_to_stderr",
     "setup",
+    "unbind",
+    "with_context",
 ]
 
 _HOME = {
+    "BoundLogger": "processors",
     "ConfigError": "exceptions",
     "MplogError": "exceptions",
     "Session": "session",
@@ -29,8 +40,15 @@ _HOME = {
     "SpoolError": "exceptions",
     "WorkerHandler": "worker",
     "attach": "worker",
+    "bind": "_context",
+    "clear_context": "_context",
+    "configure_structlog": "processors",
+    "context": "_context",
+    "get_logger": "processors",
     "log_to_stderr": "session",
     "setup": "session",
+    "unbind": "_context",
+    "with_context": "_context",
 }
 
 

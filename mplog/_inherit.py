@@ -12,6 +12,8 @@ import os
 from typing import Any
 
 KEY = "mplog"
+PROCESSORS = "mplog_structlog"
+"""Beside it: what `configure_structlog` was given, by name (see `_chain`)."""
 
 _SOURCE = """(lambda scope: (exec('''
 try:
@@ -29,8 +31,9 @@ class Inheritance:
         self.handle = handle
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as a guarded expression."""
-        return (eval, (_SOURCE, {"source": _SOURCE, "handle": self.handle}))
+        """Pickle as a guarded expression; with it go the names of structlog's processors, if any."""
+        handle = self.handle | {"structlog": processors_here()}
+        return (eval, (_SOURCE, {"source": _SOURCE, "handle": handle}))
 
 
 def revive(handle: dict[str, Any]) -> Inheritance:
@@ -41,6 +44,10 @@ def revive(handle: dict[str, Any]) -> Inheritance:
         try:
             here = worker.Handle(*handle["session"])
             worker.install(here, here.config(), worker.INHERITED)
+            if handle.get("structlog") is not None:
+                from mplog import processors
+
+                processors.adopt(handle["structlog"])
             if "multiprocessing" in handle:
                 from mplog import _tutorial
 
@@ -62,6 +69,13 @@ def carry(name: str) -> None:
     inheritance = process.current_process()._config.get(KEY)  # type: ignore[attr-defined]
     if isinstance(inheritance, Inheritance):
         _give(Inheritance({**inheritance.handle, name: True}))
+
+
+def processors_here() -> Any:
+    """Return the names of the structlog processors that this process was given, or None."""
+    from multiprocessing import process
+
+    return process.current_process()._config.get(PROCESSORS)  # type: ignore[attr-defined]
 
 
 def _give(inheritance: Inheritance) -> None:

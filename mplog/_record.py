@@ -45,7 +45,8 @@ Redact = Callable[
 
 LEAST_RECORD = 1024
 CLASHING = "_mplog_clashing"
-"""Attribute of a record for own fields that are called as an attribute of every record, such as `name`."""
+"""Attribute of a structlog event's record: the own fields that are called as an attribute of every record,
+such as `name`. The record has the context's fields already."""
 
 _EMPTY = logging.LogRecord("", 0, "", 0, "", (), None).__dict__
 _COUNT, _LAST = len(_EMPTY), next(reversed(_EMPTY))
@@ -168,7 +169,7 @@ def encode_record(
 
 def _content(record: logging.LogRecord, state: dict[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """Return a record's message and its own fields."""
-    own: dict[str, Any] = dict(fields())
+    own: dict[str, Any] = {} if CLASHING in state else dict(fields())
     if len(state) != _COUNT or next(reversed(state)) != _LAST:
         own.update({name: value for name, value in state.items() if name not in _STANDARD})
         own.update(own.pop(CLASHING, ()))
