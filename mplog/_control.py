@@ -147,7 +147,7 @@ def read_changes(spool: Spool) -> list[Change]:
 def _checked(entry: Any) -> Change | None:
     kinds: dict[str, Any] = {"level": int, "logger": str, "process": str | None, "until": int | None}
     if isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in kinds.items()):
-        return Change(**{key: entry.get(key) for key in kinds})
+        return Change(entry["level"], entry["logger"], entry.get("process"), entry.get("until"))
     return None
 
 

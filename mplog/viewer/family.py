@@ -42,6 +42,7 @@ class Life:
     known_by: str = ""
     faulthandler: str = ""
     certified: int | None = None
+    running: bool = False
     children: list[Life] = field(default_factory=list)
 
     @property
@@ -127,6 +128,15 @@ class Family:
         life.parent_known_by = "certificate" if life.parent_pid is not None else ""
         life.started = times.parse(_text(data.get("started")))
 
+    def add_running(self, process: str, pid: int, parent_pid: int, started: float) -> Life:
+        """Enter a process that is known to live, and return its life."""
+        life = self._current.get((pid, ""))
+        if life is None or life.end is not None:
+            life = self._begin((pid, ""), process, pid)
+        life.running, life.end = True, "running"
+        life.started, life.parent_pid, life.parent_known_by = started, parent_pid, "owner file"
+        return life
+
     def roots(self) -> list[Life]:
         """Return the tree: the lives without a known parent, each with its children."""
         by_pid: dict[int | None, list[Life]] = {}
@@ -137,7 +147,7 @@ class Family:
             by_identity.setdefault(_identity(life.process), []).append(life)
         roots: list[Life] = []
         for life in self.lives:
-            if life.parent_pid is not None and life.parent_known_by == "certificate":
+            if life.parent_pid is not None and life.parent_known_by != "name":
                 known = [other for other in by_pid.get(life.parent_pid, ()) if other is not life]
                 parent = _alive_at(known, life.begin)
             else:

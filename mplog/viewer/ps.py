@@ -1,23 +1,33 @@
-"""`mplog ps`: the process tree of a log: who lived, who died, and of what. Runs in the command `mplog`."""
+"""`mplog ps`: the process tree of a log: who lives, who lived, who died, and of what.
+
+Runs in the command `mplog`. The one summary that also looks into the spools of running sessions.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
+from mplog.exceptions import SessionError
 from mplog.viewer import summary
+from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.family import Family, Life
 from mplog.viewer.summary import Page, clean, duration, number, plural, rfc3339
 
 EPILOG = """examples:
   mplog ps app.log              every process: start, end, exit code or signal, records
   mplog ps app.log --died       only those that died, with their last words
+  mplog ps                      every running session of this user
+  mplog ps /dev/shm/mplog-0/app.log-...         a running session by its spool
   mplog ps app.log --json | jq '.processes[] | select(.died)'
 
-A process without a recorded end is either still running or ended in the ordinary way while the
-log's level was above DEBUG. Exit status: 0 shown, 1 there is no process, 2 usage or unreadable."""
+A process without a recorded end has ended in the ordinary way while the log's level was above DEBUG;
+those of a running session are marked as running.
+Exit status: 0 shown, 1 there is no process, 2 usage or unreadable."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,17 +39,88 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the processes of the logs; the exit status is 1 when there is none."""
-    family = Family().collect(summary.records(args))
-    rows = list(_walk(family.roots(), ""))
-    if args.died:
-        rows = [(life, "") for life, _ in rows if life.died]
+    """Print the processes of the logs and sessions; the exit status is 1 when there is none."""
+    page = Page(sys.stdout, color=args.color, utc=args.utc)
+    if _wants_all_sessions(args):
+        return _run_sessions(args, page)
+    sessions = _take_sessions(args)
+    family = Family().collect(summary.records(args)) if args.paths or not sessions else Family()
+    for session in sessions:
+        _add_running(family, session)
+    rows = _rows(family, args)
     if args.json:
         summary.print_json({"processes": [report(life) for life, _ in rows]})
     else:
-        page = Page(sys.stdout, color=args.color, utc=args.utc)
         _show(rows, family.lives, page)
     return 0 if rows else 1
+
+
+def _run_sessions(args: argparse.Namespace, page: Page) -> int:
+    """Print each running session of this user."""
+    from mplog import _sessions
+
+    found = _sessions.live()
+    if not found:
+        raise ViewerError("there is no running session of this user; name a log file")
+    reports = []
+    for session in found:
+        args.paths = [session.spool.path]
+        _take_sessions(args)
+        family = Family().collect(summary.records(args)) if args.paths else Family()
+        _add_running(family, session)
+        rows = _rows(family, args)
+        reports += [{"session": str(session), **report(life)} for life, _ in rows]
+        if not args.json:
+            if session is not found[0]:
+                page.line()
+            page.line(page.paint(clean(str(session)), "cyan"))
+            _show(rows, family.lives, page)
+    if args.json:
+        summary.print_json({"processes": reports})
+    return 0
+
+
+def _rows(family: Family, args: argparse.Namespace) -> list[tuple[Life, str]]:
+    rows = list(_walk(family.roots(), ""))
+    return [(life, "") for life, _ in rows if life.died] if args.died else rows
+
+
+def _wants_all_sessions(args: argparse.Namespace) -> bool:
+    """Tell whether nothing is named and nothing piped in."""
+    return not (args.paths or os.environ.get("MPLOG_FILE")) and (sys.stdin is None or sys.stdin.isatty())
+
+
+def _take_sessions(args: argparse.Namespace) -> list[Any]:
+    """Return the running sessions among the paths; what remains in `args.paths` are logs to read."""
+    from mplog import _sessions
+
+    found, logs = [], []
+    for path in summary.paths(args):
+        try:
+            session = None if path == "-" else _sessions.find(path)
+        except SessionError:
+            session = None
+        if session is None or not os.path.isdir(path):
+            logs.append(path)
+        elif session.file is not None and os.path.exists(session.file):
+            logs.append(session.file)
+        if session is not None:
+            found.append(session)
+    args.paths = logs
+    return found
+
+
+def _add_running(family: Family, session: Any) -> None:
+    """Enter the processes of a session that live."""
+    from mplog import _sessions
+
+    written = {line.get("pid"): line.get("written") for line in _sessions.counts(session.spool)}
+    for owner in _sessions.owners(session.spool):
+        pid, parent, started = (owner.get(key) for key in ("pid", "parent_pid", "started"))
+        if type(pid) is int and type(parent) is int and type(started) is int:
+            life = family.add_running(str(owner.get("process", "")), pid, parent, started / 1e9)
+            if session.file is None and type(count := written.get(pid)) is int:
+                life.records = count
 
 
 def report(life: Life) -> dict[str, Any]:
@@ -48,7 +129,7 @@ def report(life: Life) -> dict[str, Any]:
         "process": life.process, "pid": life.pid,
         "parent_pid": life.parent_pid, "parent_known_by": life.parent_known_by or None,
         "started": rfc3339(life.started), "first": rfc3339(life.first), "last": rfc3339(life.last),
-        "ended": rfc3339(life.ended), "end": life.end, "died": life.died,
+        "ended": rfc3339(life.ended), "end": life.end, "died": life.died, "running": life.running,
         "exitcode": life.exitcode, "signal": life.signal, "known_by": life.known_by or None,
         "records": life.records, "warnings": life.warnings, "errors": life.errors, "dropped": life.dropped,
         "last_msg": life.last_msg, "faulthandler": life.faulthandler or None,
@@ -65,7 +146,9 @@ def _walk(lives: list[Life], indent: str, *, top: bool = True) -> Iterator[tuple
 def _show(rows: list[tuple[Life, str]], lives: list[Life], page: Page) -> None:
     died = sum(life.died for life in lives)
     dead = page.paint(f", {number(died)} died", "red") if died else ""
-    page.line(f"{page.paint(plural(len(lives), 'process'), 'bold')}{dead}")
+    running = sum(life.running for life in lives)
+    alive = page.paint(f", {number(running)} running", "green") if running else ""
+    page.line(f"{page.paint(plural(len(lives), 'process'), 'bold')}{alive}{dead}")
     if not rows:
         return
     page.line()
@@ -87,16 +170,17 @@ def _show(rows: list[tuple[Life, str]], lives: list[Life], page: Page) -> None:
 
 
 def _cells(life: Life, indent: str, page: Page, day: str) -> tuple[str, ...]:
-    end = life.ended if life.ended is not None else life.last
+    end = time.time() if life.running else life.ended if life.ended is not None else life.last
     lived = duration(end - life.begin) if end is not None and life.begin is not None else "-"
     start, stop = page.stamp(life.begin), page.stamp(end)
     if day:
         start, stop = start.removeprefix(day).strip(), stop.removeprefix(day).strip()
+    shown = "" if life.running else stop if life.ended is not None else f"({stop})"
     tree = indent if page.blocks else indent.replace("├─", "|-").replace("└─", "`-").replace("│", "|")
     return (
         tree + (clean(life.process) or "-"), "-" if life.pid is None else str(life.pid), number(life.records),
         number(life.warnings) if life.warnings else "", number(life.errors) if life.errors else "",
-        start, stop if life.ended is not None else f"({stop})", lived, clean(life.end or "no end recorded"),
+        start, shown, lived, clean(life.end or "no end recorded"),
     )  # fmt: skip
 
 
