@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that every summary takes."""
     parser.add_argument(
         "paths", nargs="*", metavar="FILE",
-        help="log file, directory, glob, or - for standard input; without one: the file that MPLOG_FILE names, "
+        help="log file, directory, glob, or - for standard input; without one the file that MPLOG_FILE names, "
         "or standard input",
     )  # fmt: skip
     parser.add_argument("-R", "--rotated", action="store_true", help="also the rotated files, .1 .2.gz ...")
