@@ -14,7 +14,7 @@ import os
 import sys
 import time
 
-from mplog import _lock
+from mplog import _descriptors, _lock
 from mplog._spool import Spool
 
 STARTING = 5.0
@@ -70,9 +70,16 @@ def launch(spool: Spool) -> bool:
     # `&` makes it a child of the shell, which ends at once: it is adopted by init. Importing `subprocess` would cost
     # `setup` too much; the descriptors it would close are closed by `main`.
     shell = ["/bin/sh", "-c", '"$@" &', "mplog", *command]
-    nothing = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+    actions: list[tuple[object, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+    for number in (1, 2):
+        fd = _descriptors.original(number)
+        if _is_raw(fd, spool):
+            # A captured process started this one. What a listener writes there it would read again.
+            actions.append((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0))
+        elif fd != number:
+            actions.append((os.POSIX_SPAWN_DUP2, fd, number))
     try:
-        pid = os.posix_spawn(shell[0], shell, os.environ, file_actions=nothing, setsigmask=())
+        pid = os.posix_spawn(shell[0], shell, os.environ, file_actions=actions, setsigmask=())
     except OSError:
         return False
     with contextlib.suppress(ChildProcessError):  # somebody's handler of SIGCHLD was faster
@@ -87,3 +94,17 @@ def _is_starting(spool: Spool) -> bool:
     except (OSError, ValueError):
         return False
     return 0 <= age < STARTING * 1e9
+
+
+def _is_raw(fd: int, spool: Spool) -> bool:
+    """Tell whether a descriptor leads into a raw file of captured output."""
+    with contextlib.suppress(OSError):
+        found = os.fstat(fd)
+        return any(
+            os.stat(entry.path).st_ino == found.st_ino
+            for directory in spool.journal_directories
+            if os.path.isdir(directory)
+            for entry in os.scandir(directory)
+            if entry.name.endswith((".fd1", ".fd2"))
+        )
+    return False

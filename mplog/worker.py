@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mplog import _context, _control, _fastpath, _launch, _template
+from mplog import _context, _control, _descriptors, _fastpath, _launch, _template
 from mplog._drops import drop_line
 from mplog._journal import JournalWriter, Policy
 from mplog._owner import Owner, identity
@@ -95,7 +95,7 @@ class Worker:
                     for directory in directories:
                         self.spool.revive(directory)
                     self._owner = Owner(directories, who)
-                self._at_exit()
+                self.register_end()
             return self._owner
 
     def open(self) -> JournalWriter:
@@ -139,6 +139,8 @@ class Worker:
         """See whether a listener lives, and whether levels were changed; every half second at most."""
         self.check_at = key + CHECK_EVERY
         _control.look()
+        if _capture is not None:
+            _capture.check()
         if self.spool.listener_pid() is None:
             _launch.ensure(self.spool, self.handle.session.encode())
 
@@ -157,6 +159,8 @@ class Worker:
     def end(self) -> None:
         """Say goodbye: what was dropped is reported and the owner file says that the process ended in order."""
         with contextlib.suppress(Exception):
+            if _capture is not None:
+                _capture.flush()
             with self._lock:
                 if self._owner is None or self.ended:
                     return
@@ -188,7 +192,8 @@ class Worker:
         self.check_at = 0
         self.rank = min(self.rank, AT_FORK)
 
-    def _at_exit(self) -> None:
+    def register_end(self) -> None:
+        """Have `end` called when this process ends, as far as there is a way."""
         # multiprocessing's children run these at their end, in which atexit is not run (before 3.13).
         util = sys.modules.get("multiprocessing.util")
         if util is not None:
@@ -290,6 +295,8 @@ current: Worker | None = None
 undoing: list[Callable[[], object]] = []
 """What else has to be put back when this process leaves its session."""
 _attachment: _Attachment | None = None
+_capture: Any = None
+"""The module `capture`, while something is captured."""
 _warned: set[str] = set()
 _latest = threading.local()
 _guard = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -299,8 +306,10 @@ with contextlib.suppress(OSError, ValueError, AttributeError):
 _guard[0] = 1
 
 
-def install(handle: Handle, config: Config, rank: int, *, root: bool = True) -> Worker:
+def install(handle: Handle, config: Config, rank: int, *, root: bool = True, capture: bool = True) -> Worker:
     """Attach this process to a session, unless it is already, or came to another one in a stronger way.
+
+    With `capture` false, `begin_capture` is left to the caller: a listener wants the descriptors as they were.
 
     Raises:
         OSError: the session's directory cannot be used.
@@ -322,12 +331,27 @@ def install(handle: Handle, config: Config, rank: int, *, root: bool = True) -> 
     if root and _attachment.handler is None:
         _attachment.add_root()
         _fastpath.install(worker, _attachment.handler)
+    if capture:
+        begin_capture(worker)
     return worker
+
+
+def begin_capture(worker: Worker) -> None:
+    """Capture what this process's settings name, if anything; see `capture`."""
+    global _capture
+    if worker.config.capture:
+        from mplog import capture
+
+        _capture = capture
+        capture.install(worker)
 
 
 def uninstall() -> None:
     """Detach this process from its session and put `logging` back as it was."""
-    global current, _attachment
+    global current, _attachment, _capture
+    if _capture is not None:
+        _capture.uninstall()
+        _capture = None
     worker, current = current, None
     while undoing:
         undoing.pop()()
@@ -387,6 +411,8 @@ def after_fork() -> None:
         _fastpath.forget()
         if not current.config.auto_attach:
             uninstall()
+        elif _capture is not None:
+            _capture.after_fork()
 
 
 def warn(text: str, *, once: bool = False) -> None:
@@ -395,7 +421,10 @@ def warn(text: str, *, once: bool = False) -> None:
         if text in _warned:
             return
         _warned.add(text)
-    with contextlib.suppress(Exception):
+    if 2 in _descriptors.saved:
+        _descriptors.write_original(2, f"mplog: {text}\n")
+        return
+    with contextlib.suppress(Exception), _descriptors.Exempt():
         sys.stderr.write(f"mplog: {text}\n")
 
 
