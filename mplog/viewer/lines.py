@@ -8,63 +8,38 @@ import msgspec
 
 from mplog.viewer import levels, times
 
+_INSIDE = ("time", "levelno", "exc", "fields", "raw", "offset", "source", "damaged", "format")
+_JSON_NAMES = {"time_text": "time", **{name: f"({name})" for name in _INSIDE}}
 
-class Record:
+
+class Record(msgspec.Struct, kw_only=True, eq=False, forbid_unknown_fields=True, rename=_JSON_NAMES.get):
     """Hold one log record, or one line that is none (`damaged`).
 
     `time` is epoch seconds or None; `raw` are the record's bytes without the last newline (a text record may
     have several lines), `offset` is where they begin in `source`; `fields` are the record's own fields.
+    Most members are decoded straight from mplog's JSON; those of no JSON name are set afterwards.
     """
 
-    __slots__ = (
-        "damaged", "exc", "fields", "file", "format", "func", "level", "levelno", "line", "logger", "msg",
-        "offset", "pid", "process", "raw", "seq", "source", "thread", "time", "time_text",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        *,
-        time: float | None = None,
-        time_text: str = "",
-        levelno: int = 0,
-        level: str = "",
-        msg: str = "",
-        logger: str = "",
-        process: str = "",
-        pid: int | None = None,
-        thread: str = "",
-        file: str = "",
-        line: int | None = None,
-        func: str = "",
-        seq: int | None = None,
-        exc: dict[str, Any] | None = None,
-        fields: dict[str, Any] | None = None,
-        raw: bytes = b"",
-        offset: int = 0,
-        source: str = "",
-        damaged: bool = False,
-        format: str = "text",  # noqa: A002
-    ) -> None:
-        self.time = time
-        self.time_text = time_text
-        self.levelno = levelno
-        self.level = level
-        self.msg = msg
-        self.logger = logger
-        self.process = process
-        self.pid = pid
-        self.thread = thread
-        self.file = file
-        self.line = line
-        self.func = func
-        self.seq = seq
-        self.exc = exc
-        self.fields: dict[str, Any] = {} if fields is None else fields
-        self.raw = raw
-        self.offset = offset
-        self.source = source
-        self.damaged = damaged
-        self.format = format
+    time_text: str = ""
+    level: str = ""
+    msg: str = ""
+    logger: str = ""
+    process: str = ""
+    pid: int | None = None
+    thread: str = ""
+    file: str = ""
+    line: int | None = None
+    func: str = ""
+    seq: int | None = None
+    time: float | None = None
+    levelno: int = 0
+    exc: dict[str, Any] | None = None
+    fields: dict[str, Any] = {}
+    raw: bytes = b""
+    offset: int = 0
+    source: str = ""
+    damaged: bool = False
+    format: str = "text"
 
     def __repr__(self) -> str:
         return (
@@ -98,38 +73,69 @@ def _lenient(raw: bytes) -> dict[str, Any] | None:
     return value if type(value) is dict else None
 
 
+_decode_record = msgspec.json.Decoder(Record).decode
+
+
+def decode_own(raw: bytes, offset: int, source: str) -> Record | None:
+    """Return the record of a line exactly as mplog writes it; None when it is anything else.
+
+    The schema's members come first and `seq` is the last of them, so that they can be decoded straight into a
+    record, and only what follows into a dict.
+    """
+    at = raw.find(b',"seq":')
+    if at < 0 or raw[:9] != b'{"time":"':
+        return None
+    comma = raw.find(b",", at + 7)
+    try:
+        if comma < 0:
+            record = _decode_record(raw)
+            record.fields = fields = {}
+            exc = None
+        else:
+            record = _decode_record(raw[:comma] + b"}")
+            record.fields = fields = _decode(b"{" + raw[comma + 1 :])
+            exc = fields.pop("exc", None) if b'"exc":' in raw else None
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        return None
+    record.time = times.parse_utc(record.time_text)
+    record.levelno = _own_level(fields, record.level) if "levelno" in fields else levels.number(record.level)
+    record.exc = exc if exc is None or type(exc) is dict else _foreign_exc(exc)
+    record.damaged = False
+    record.raw = raw
+    record.offset = offset
+    record.source = source
+    record.format = "mplog"
+    return record
+
+
 def own_record(data: dict[str, Any], raw: bytes, offset: int, source: str) -> Record | None:
     """Return the record of an object in mplog's schema, which is used up; None when it has another schema."""
     stamp, level, msg = data.get("time"), data.get("level"), data.get("msg")
     if type(stamp) is not str or type(level) is not str or type(msg) is not str:
         return None
-    record = Record.__new__(Record)
-    pop = data.pop
     del data["time"], data["level"], data["msg"]
-    record.time = times.parse_utc(stamp)
-    record.time_text = stamp
-    record.level = level
-    record.levelno = _own_level(data, level) if "levelno" in data else levels.number(level)
-    record.msg = msg
-    logger, process, pid = pop("logger", ""), pop("process", ""), pop("pid", None)
-    thread, file, func = pop("thread", ""), pop("file", ""), pop("func", "")
-    line, seq, exc = pop("line", None), pop("seq", None), pop("exc", None)
-    record.logger = logger if type(logger) is str else text_of(logger)
-    record.process = process if type(process) is str else text_of(process)
-    record.thread = thread if type(thread) is str else text_of(thread)
-    record.file = file if type(file) is str else text_of(file)
-    record.func = func if type(func) is str else text_of(func)
-    record.pid = pid if type(pid) is int else None
-    record.line = line if type(line) is int else None
-    record.seq = seq if type(seq) is int else None
-    record.exc = exc if type(exc) is dict else _foreign_exc(exc)
-    record.fields = data
-    record.raw = raw
-    record.offset = offset
-    record.source = source
-    record.damaged = False
-    record.format = "mplog"
-    return record
+    levelno = _own_level(data, level) if "levelno" in data else levels.number(level)
+    logger, process, thread, file, func = (
+        _text(data, name) for name in ("logger", "process", "thread", "file", "func")
+    )
+    pid, line, seq = (_integer(data, name) for name in ("pid", "line", "seq"))
+    exc = data.pop("exc", None)
+    return Record(
+        time=times.parse_utc(stamp), time_text=stamp, level=level, levelno=levelno, msg=msg, logger=logger,
+        process=process, pid=pid, thread=thread, file=file, line=line, func=func, seq=seq,
+        exc=exc if type(exc) is dict else _foreign_exc(exc), fields=data,
+        raw=raw, offset=offset, source=source, format="mplog",
+    )  # fmt: skip
+
+
+def _text(data: dict[str, Any], name: str) -> str:
+    value = data.pop(name, "")
+    return value if type(value) is str else text_of(value)
+
+
+def _integer(data: dict[str, Any], name: str) -> int | None:
+    value = data.pop(name, None)
+    return value if type(value) is int else None
 
 
 def _own_level(data: dict[str, Any], level: str) -> int:

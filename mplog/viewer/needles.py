@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mplog.viewer import levels
 
-Hits = Callable[[bytes], Iterator[tuple[int, int]]]
+Hits = Callable[[bytes, int], Iterator[tuple[int, int]]]
 
 # Letters of other scripts that a case-insensitive ASCII letter also matches: long s, Kelvin, dotted and
 # dotless i.
@@ -34,7 +34,7 @@ class Needle:
         return f"{shown} (any case)" if self.ignore_case else shown
 
     def hits(self) -> Hits:
-        """Return the function that yields (begin, end) of the lines with a hit, in order, each once."""
+        """Return the function that yields (begin, end) of the lines with a hit in a block up to a limit."""
         if self.regex is not None:
             return _regex_hits(re.compile(self.regex))
         if self.ignore_case:
@@ -45,15 +45,15 @@ class Needle:
 
 
 def _literal_hits(literal: bytes) -> Hits:
-    def hits(block: bytes) -> Iterator[tuple[int, int]]:
-        find = block.find
-        at = find(literal)
+    def hits(block: bytes, limit: int) -> Iterator[tuple[int, int]]:
+        find, rfind = block.find, block.rfind
+        at = find(literal, 0, limit)
         while at >= 0:
-            end = find(b"\n", at)
+            end = find(b"\n", at, limit)
             if end < 0:
-                end = len(block)
-            yield block.rfind(b"\n", 0, at) + 1, end
-            at = find(literal, end)
+                end = limit
+            yield rfind(b"\n", 0, at) + 1, end
+            at = find(literal, end, limit)
 
     return hits
 
@@ -61,15 +61,16 @@ def _literal_hits(literal: bytes) -> Hits:
 def _regex_hits(regex: re.Pattern[bytes]) -> Hits:
     search = regex.search
 
-    def hits(block: bytes) -> Iterator[tuple[int, int]]:
-        match = search(block)
+    def hits(block: bytes, limit: int) -> Iterator[tuple[int, int]]:
+        find, rfind = block.find, block.rfind
+        match = search(block, 0, limit)
         while match is not None:
             at = match.start()
-            end = block.find(b"\n", at)
+            end = find(b"\n", at, limit)
             if end < 0:
-                end = len(block)
-            yield block.rfind(b"\n", 0, at) + 1, end
-            match = search(block, end)
+                end = limit
+            yield rfind(b"\n", 0, at) + 1, end
+            match = search(block, end, limit)
 
     return hits
 
@@ -77,8 +78,8 @@ def _regex_hits(regex: re.Pattern[bytes]) -> Hits:
 def _many_hits(literals: Sequence[bytes]) -> Hits:
     each = [_literal_hits(literal) for literal in literals]
 
-    def hits(block: bytes) -> Iterator[tuple[int, int]]:
-        return iter(sorted({bounds for one in each for bounds in one(block)}))
+    def hits(block: bytes, limit: int) -> Iterator[tuple[int, int]]:
+        return iter(sorted({bounds for one in each for bounds in one(block, limit)}))
 
     return hits
 
@@ -86,20 +87,20 @@ def _many_hits(literals: Sequence[bytes]) -> Hits:
 def _folded_hits(literals: tuple[bytes, ...]) -> Hits:
     inner = _many_hits(literals)
 
-    def hits(block: bytes) -> Iterator[tuple[int, int]]:
+    def hits(block: bytes, limit: int) -> Iterator[tuple[int, int]]:
         if not block.isascii() and any(letter in block for letter in _FOLDING):
-            return _every_line(block)
-        return inner(block.lower())
+            return _every_line(block, limit)
+        return inner(block.lower(), limit)
 
     return hits
 
 
-def _every_line(block: bytes) -> Iterator[tuple[int, int]]:
+def _every_line(block: bytes, limit: int) -> Iterator[tuple[int, int]]:
     begin = 0
-    while begin < len(block):
-        end = block.find(b"\n", begin)
+    while begin < limit:
+        end = block.find(b"\n", begin, limit)
         if end < 0:
-            end = len(block)
+            end = limit
         yield begin, end
         begin = end + 1
 

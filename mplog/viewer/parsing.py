@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mplog.viewer import jsonlines, textlines
-from mplog.viewer.lines import Record, damaged_record, decode_object, own_record
+from mplog.viewer.lines import Record, damaged_record, decode_object, decode_own, own_record
 
 MAX_JOINED = 4 << 20
 
@@ -37,6 +37,10 @@ class Parser:
     def feed(self, raw: bytes, offset: int) -> Sequence[Record]:
         """Return the records that this line (without its newline) completes."""
         if self._json and raw[:1] == b"{" and self._held is None:
+            own = decode_own(raw, offset, self.source)
+            if own is not None:
+                self._json_seen = True
+                return (own,)
             data = decode_object(raw)
             if data is not None:
                 self._json_seen = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from mplog.viewer import colours, tracebacks
 from mplog.viewer.escapes import escape, escape_lines
@@ -15,6 +16,7 @@ from mplog.viewer.timespec import Calendar
 LONGEST_NAME = 28
 _CACHED = 20_000
 _SHOWN_OF_DAMAGED = 400
+_LONGEST_REMEMBERED = 10_000
 
 
 class Pretty:
@@ -40,6 +42,7 @@ class Pretty:
         self._fields = FieldText(look)
         self._lanes = Lanes(look.lanes, look.colour, look.width) if look.lanes else None
         self._last: dict[object, float] = {}
+        self._tracebacks: dict[str, list[str]] = {}
         colour = look.colour
         self._dim, self._reset = (colours.DIM, colours.RESET) if colour else ("", "")
 
@@ -160,12 +163,25 @@ class Pretty:
         fields, *blocks = fields.split("\n")
         rest += blocks
         if record.exc is not None:
-            rest += tracebacks.render(record.exc, self.look.tb, colour=self.look.colour)
+            rest += self._traceback(record.exc)
         line = f"{clock}{delta} {self._reset}{lanes}{head[0]}{first}{head[1]}{fields}\n"
         if not rest:
             return line
         gutter = self._gutter(record, len(delta), more_lanes)
         return line + "".join(f"{gutter}{text}\n" for text in rest)
+
+    def _traceback(self, exc: dict[str, Any]) -> list[str]:
+        """Return an exception's lines, remembered by its text: the same error comes again and again."""
+        text = exc.get("text")
+        if type(text) is not str or len(text) > _LONGEST_REMEMBERED:
+            return tracebacks.render(exc, self.look.tb, colour=self.look.colour)
+        known = self._tracebacks.get(text)
+        if known is None:
+            if len(self._tracebacks) >= 256:
+                self._tracebacks.clear()
+            known = tracebacks.render(exc, self.look.tb, colour=self.look.colour)
+            self._tracebacks[text] = known
+        return known
 
     def _gutter(self, record: Record, extra: int, lanes: str) -> str:
         source = self.look.sources.get(record.source, "")

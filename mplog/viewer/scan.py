@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mplog.viewer.conditions import Predicate
-from mplog.viewer.lines import Record, decode_object, own_record
+from mplog.viewer.lines import Record, decode_object, decode_own
 from mplog.viewer.needles import Hits, Needle
 from mplog.viewer.parsing import Parser
 from mplog.viewer.selection import Selection
@@ -80,11 +80,19 @@ class Scanner:
         self._hits: Hits | None = None
         self._decided = False
 
-    def block(self, block: bytes, at: int) -> list[Record]:
-        """Return the selected records of a block of whole lines that begins at byte `at` of the file."""
+    def block(self, block: bytes, at: int, limit: int | None = None) -> list[Record]:
+        """Return the selected records of a block.
+
+        Args:
+            block: bytes that begin with a line.
+            at: where they begin in the file.
+            limit: the end of the whole lines in it; None is the end of the block.
+        """
         if not self._decided:
             self._decide(block)
-        return self._find(block, at) if self._hits is not None else self._decode(block, at)
+        if self._hits is not None:
+            return self._find(block, at, len(block) if limit is None else limit)
+        return self._decode(block if limit is None else block[:limit], at)
 
     def adopt(self, other: Scanner, block: bytes) -> None:
         """Take over another scanner's choice of a needle; the first block seen decides for both."""
@@ -104,20 +112,22 @@ class Scanner:
             return
         sample = block[:_SAMPLE]
         lines = sample.count(b"\n") + 1
-        rates = [(sum(1 for _ in needle.hits()(sample)) / lines, i) for i, needle in enumerate(needles)]
+        rates = [
+            (sum(1 for _ in needle.hits()(sample, len(sample))) / lines, i)
+            for i, needle in enumerate(needles)
+        ]
         rate, best = min(rates)
         if rate <= _WORTHWHILE or lines < 50:
             self.chosen = needles[best]
             self._hits = self.chosen.hits()
 
-    def _find(self, block: bytes, at: int) -> list[Record]:
+    def _find(self, block: bytes, at: int, limit: int) -> list[Record]:
         assert self._hits is not None
         found: list[Record] = []
         test, path, timed = self._test, self.path, self._timed
-        for begin, end in self._hits(block):
+        for begin, end in self._hits(block, limit):
             line = block[begin:end]
-            data = decode_object(line)
-            record = own_record(data, line, at + begin, path) if data is not None else None
+            record = decode_own(line, at + begin, path)
             if record is None:
                 found += self._pick([*self._parser.feed(line, at + begin), *self._parser.flush()])
             elif (test is None or test(record)) and (not timed or self._in_time(record)):

@@ -14,7 +14,7 @@ from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
 from mplog.viewer.output import Progress
 from mplog.viewer.parsing import Parser
-from mplog.viewer.reading import Source, blocks, is_compressed, open_source
+from mplog.viewer.reading import BLOCK, MAX_LINE, Source, blocks, is_compressed, open_source
 from mplog.viewer.scan import WIDEN, Plan, Scanner
 
 _PROBE = 1 << 16
@@ -36,8 +36,10 @@ def forward(source: Source, plan: Plan, progress: Progress | None = None) -> Bat
         try:
             with open_source(path) as stream:
                 begin, end = span(stream, path, plan)
-                for at, block in blocks(stream, begin, end):
-                    found = scanner.block(block, at)
+                seekable = path != "-" and not is_compressed(path) and stream.seekable()
+                pieces = pieces_of(stream.fileno(), begin, end) if seekable else _blocks(stream)
+                for at, block, limit in pieces:
+                    found = scanner.block(block, at, limit)
                     if found:
                         yield found
                     if progress is not None:
@@ -47,6 +49,43 @@ def forward(source: Source, plan: Plan, progress: Progress | None = None) -> Bat
         found = scanner.finish()
         if found:
             yield found
+
+
+def _blocks(stream: BinaryIO) -> Iterator[tuple[int, bytes, int | None]]:
+    return ((at, block, None) for at, block in blocks(stream))
+
+
+def pieces_of(fd: int, begin: int, end: int | None) -> Iterator[tuple[int, bytes, int | None]]:
+    """Yield (offset, bytes, end of the whole lines in them) of a file; nothing is copied to get whole lines.
+
+    A line longer than 16 MiB is cut there.
+    """
+    at, size = begin, BLOCK
+    while end is None or at < end:
+        data = pread(fd, size if end is None else min(size, end - at), at)
+        limit = data.rfind(b"\n") + 1
+        if not data:
+            return
+        if limit:
+            yield at, data, limit
+            at, size = at + limit, BLOCK
+        elif len(data) < size:
+            yield at, data, None
+            return
+        elif size < MAX_LINE:
+            size *= 4
+        else:
+            yield at, data[:MAX_LINE], None
+            at, size = _next_line(fd, at + len(data)), BLOCK
+
+
+def _next_line(fd: int, at: int) -> int:
+    while data := os.pread(fd, BLOCK, at):
+        newline = data.find(b"\n")
+        if newline >= 0:
+            return at + newline + 1
+        at += len(data)
+    return at
 
 
 def backward(source: Source, plan: Plan) -> Batches:
