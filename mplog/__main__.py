@@ -80,10 +80,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(args: list[str]) -> int:
     name = args[0] if args and not args[0].startswith("-") else None
-    commands = available()
-    chosen = next((command for command in commands if command.name == name), None)
-    if chosen is None:
-        return _overview(args, commands)
+    chosen = next((command for command in COMMANDS if command.name == name), None)
+    if chosen is None or importlib.util.find_spec(chosen.module) is None:
+        return _overview(args, available())
     module = importlib.import_module(chosen.module)
     parser = _Parser(
         prog=f"mplog {name}",

@@ -6,6 +6,7 @@ own fields.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 
@@ -30,34 +31,32 @@ OWN = re.compile(
     re.DOTALL,
 )
 
-USUAL = tuple(
-    re.compile(pattern, re.DOTALL)
-    for pattern in (
-        # celery: [2026-11-22 11:11:11,123: INFO/ForkPoolWorker-1] message
-        rf"\[(?P<time>{STAMP}): {_LEVEL}/(?P<process>[^\]]+)\] {_MSG}",
-        # gunicorn: [2026-11-22 11:11:11 +0000] [123] [INFO] message
-        rf"\[(?P<time>{STAMP})\] \[(?P<pid>\d{{1,19}})\] \[{_LEVEL}\] {_MSG}",
-        # loguru: 2026-11-22 11:11:11.123 | INFO     | module:function:12 - message
-        rf"(?P<time>{STAMP}) \| {_LEVEL} *\| {_SCOPE}:(?P<line>\d{{1,9}}) - {_MSG}",
-        # structlog: 2026-11-22T11:11:11.123456Z [info     ] event   key=value [logger]
-        rf"(?P<time>{STAMP}) \[{_LEVEL} *\] {_MSG}",
-        # the logging documentation: time - name - LEVEL - message, and with LEVEL first
-        rf"(?P<time>{STAMP}) - {_LOGGER} - {_LEVEL} - {_MSG}",
-        rf"(?P<time>{STAMP}) - {_LEVEL} - {_LOGGER} - {_MSG}",
-        rf"(?P<time>{STAMP}) - {_LEVEL} - {_MSG}",
-        # time LEVEL name: message; time [LEVEL] name: message; time LEVEL message
-        rf"(?P<time>{STAMP}) \[?{_LEVEL}\]? *[:|\-]? *(?:\[?{_LOGGER}\]?:)? {_MSG}",
-        rf"(?P<time>{STAMP}) \[?{_LEVEL}\]? *[:|\-]? {_MSG}",
-        rf"\[?(?P<time>{STAMP})\]?[ :|\-]+{_MSG}",
-        # multiprocessing.log_to_stderr: [INFO/Process-1] message
-        rf"\[{_LEVEL}/(?P<process>[^\]]+)\] {_MSG}",
-        # logging.basicConfig: LEVEL:name:message; uvicorn: INFO:     message
-        rf"{_LEVEL}:(?P<logger>[\w.\-]+):{_MSG}",
-        rf"{_LEVEL}: {{2,}}{_MSG}",
-        # syslog: Nov 22 11:11:11 host program[123]: message
-        rf"(?P<time>{_SYSLOG}) (?P<f_host>[\w.\-]+) {_PROGRAM}: {_MSG}",
-    )
+_USUAL = (
+    # celery: [2026-11-22 11:11:11,123: INFO/ForkPoolWorker-1] message
+    rf"\[(?P<time>{STAMP}): {_LEVEL}/(?P<process>[^\]]+)\] {_MSG}",
+    # gunicorn: [2026-11-22 11:11:11 +0000] [123] [INFO] message
+    rf"\[(?P<time>{STAMP})\] \[(?P<pid>\d{{1,19}})\] \[{_LEVEL}\] {_MSG}",
+    # loguru: 2026-11-22 11:11:11.123 | INFO     | module:function:12 - message
+    rf"(?P<time>{STAMP}) \| {_LEVEL} *\| {_SCOPE}:(?P<line>\d{{1,9}}) - {_MSG}",
+    # structlog: 2026-11-22T11:11:11.123456Z [info     ] event   key=value [logger]
+    rf"(?P<time>{STAMP}) \[{_LEVEL} *\] {_MSG}",
+    # the logging documentation: time - name - LEVEL - message, and with LEVEL first
+    rf"(?P<time>{STAMP}) - {_LOGGER} - {_LEVEL} - {_MSG}",
+    rf"(?P<time>{STAMP}) - {_LEVEL} - {_LOGGER} - {_MSG}",
+    rf"(?P<time>{STAMP}) - {_LEVEL} - {_MSG}",
+    # time LEVEL name: message; time [LEVEL] name: message; time LEVEL message
+    rf"(?P<time>{STAMP}) \[?{_LEVEL}\]? *[:|\-]? *(?:\[?{_LOGGER}\]?:)? {_MSG}",
+    rf"(?P<time>{STAMP}) \[?{_LEVEL}\]? *[:|\-]? {_MSG}",
+    rf"\[?(?P<time>{STAMP})\]?[ :|\-]+{_MSG}",
+    # multiprocessing.log_to_stderr: [INFO/Process-1] message
+    rf"\[{_LEVEL}/(?P<process>[^\]]+)\] {_MSG}",
+    # logging.basicConfig: LEVEL:name:message; uvicorn: INFO:     message
+    rf"{_LEVEL}:(?P<logger>[\w.\-]+):{_MSG}",
+    rf"{_LEVEL}: {{2,}}{_MSG}",
+    # syslog: Nov 22 11:11:11 host program[123]: message
+    rf"(?P<time>{_SYSLOG}) (?P<f_host>[\w.\-]+) {_PROGRAM}: {_MSG}",
 )
+
 
 _GROUPS = {
     "asctime": ("time", rf"{STAMP}|{_CLOCK}|{_SYSLOG}|.+?"),
@@ -85,6 +84,12 @@ _STYLES = (
     re.compile(r"\$\{?(?P<name>\w+)\}?(?P<spec>)"),
     re.compile(r"\{(?P<name>\w+)(?:![rsa])?(?::(?P<spec>[^{}]*))?\}"),
 )
+
+
+@functools.cache
+def usual() -> tuple[re.Pattern[str], ...]:
+    """Return the patterns to try when the format is not known; compiled when the first text log is read."""
+    return (OWN, *(re.compile(pattern, re.DOTALL) for pattern in _USUAL))
 
 
 def of_format(text: str) -> re.Pattern[str]:
@@ -137,7 +142,7 @@ def choose(input_format: str) -> Callable[[str], re.Match[str] | None]:
             return found
         if not text or text[0] in " \t":
             return None
-        for pattern in (OWN, *USUAL):
+        for pattern in usual():
             found = pattern.fullmatch(text)
             if found is not None:
                 last[0] = pattern

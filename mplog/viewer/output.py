@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
-import subprocess
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from mplog.viewer.exceptions import ViewerError
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 class Output:
@@ -41,6 +41,10 @@ class Output:
                 self._start_pager()
 
     def _start_pager(self) -> None:
+        import shlex
+        import shutil
+        import subprocess
+
         command = os.environ.get("MPLOG_PAGER", os.environ.get("PAGER", "less"))
         words = shlex.split(command)
         if not words or words == ["cat"] or shutil.which(words[0]) is None:
@@ -101,6 +105,8 @@ def is_terminal(fd: int) -> bool:
 
 def terminal_width() -> int:
     """Return the columns of the terminal, or of COLUMNS, or 100."""
+    import shutil
+
     try:
         return max(20, shutil.get_terminal_size((100, 24)).columns)
     except (ValueError, OSError):

@@ -6,7 +6,6 @@ Runs in the command `mplog`.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -114,6 +113,8 @@ def backward(source: Source, plan: Plan) -> Batches:
 
 
 def _unpacked(stream: BinaryIO) -> BinaryIO:
+    import tempfile
+
     copy = tempfile.TemporaryFile()
     while chunk := stream.read(1 << 20):
         copy.write(chunk)
