@@ -12,10 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
+from mmap import mmap
 from time import gmtime, monotonic_ns, strftime, time_ns
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+from mplog._context import fragment
 from mplog._template import address, new_site
 from mplog._template import who as who_text
 from mplog._values import quote
@@ -41,9 +43,6 @@ _installed: dict[str, Any] = {}
 _getframe, _modules = sys._getframe, sys.modules
 _SOURCE = _stock["_log"].__code__.co_filename
 
-context: Callable[[], str] | None = None
-"""Returns the fields bound to the current context as JSON, ``,"key":value`` or nothing; None while nothing ever was."""
-
 # What the methods below use is global, not bound to closures: a disabled call would pay for each cell.
 _worker: Any = None
 _handler: Any = None
@@ -59,18 +58,23 @@ _local = threading.local()
 _level_names: dict[int, str] = {}
 
 
-def install(worker: Worker, handler: WorkerHandler | None) -> None:
-    """Take the short way in this process from now on; without a `handler` on the root logger, do nothing."""
+def install(worker: Worker, handler: WorkerHandler | None, *, guard: mmap, after_fork: Callable[[], None]) -> None:
+    """Take the short way in this process from now on, unless there is no handler on root, or secrets to take out.
+
+    Args:
+        worker: this process's side of the session.
+        handler: mplog's handler on the root logger.
+        guard: a byte that is zero after a fork.
+        after_fork: to be called in that case.
+    """
     if handler is None:
         return
     global _worker, _handler, _process, _guard, _after_fork
     from multiprocessing import process  # what `record.processName` asks
 
-    from mplog import worker as module
-
-    _worker, _handler, _process, _guard, _after_fork = worker, handler, process, module._guard, module.after_fork
+    _worker, _handler, _process, _guard, _after_fork = worker, handler, process, guard, after_fork
     forget()
-    methods = {name: _make_method(level) for level, name in _METHODS.items()}
+    methods = {name: _make_method(level) for level, name in _METHODS.items()} if worker.redact is None else {}
     methods["_log"] = _make_log(handler)
     for name, method in methods.items():
         # To `Logger.findCaller`, which counts frames, these are parts of `logging`.
@@ -171,7 +175,8 @@ def _make_method(level: int) -> Any:
             if not 0 <= micros < 1_000_000:
                 micros = _next_second(now)
             head = site[0] % (key, _stamp, micros, text, who)
-            tail = b"}\n" if context is None else f"{context()}}}\n".encode()
+            bound = fragment()
+            tail = f"{bound}}}\n".encode() if bound else b"}\n"
             (_worker.journal or _worker.open()).write(head.encode(), tail, level)
             if key >= _worker.check_at:
                 _worker.check(key)

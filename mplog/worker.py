@@ -33,8 +33,8 @@ CHECK_EVERY = 500_000_000
 """Nanoseconds after which a record makes its process look for the listener and for new levels."""
 
 
-OLDEST = 15_000_000
-"""Nanoseconds by which a key may lie back: less than the listener holds records back."""
+OLDEST = 0.015
+"""Seconds by which a key may lie back: less than the listener holds records back."""
 
 
 class Handle(NamedTuple):
@@ -126,8 +126,10 @@ class Worker:
             if not _guard[0]:
                 after_fork()
             # The key belongs to the moment the record was made, or files would be out of order by what rendering took.
-            age = time.time_ns() - int(record.created * 1e9)
-            key = time.monotonic_ns() - (age if 0 < age < OLDEST else 0)
+            key = time.monotonic_ns()
+            age = time.time() - record.created
+            if 0 < age < OLDEST:
+                key -= int(age * 1e9)
             head, tail = encode_record(record, key, max_record=self.max_record, redact=self.redact)
             (self.journal or self.open()).write(head, tail, record.levelno)
             if key >= self.check_at:
@@ -138,6 +140,7 @@ class Worker:
     def check(self, key: int) -> None:
         """See whether a listener lives, and whether levels were changed; every half second at most."""
         self.check_at = key + CHECK_EVERY
+        _fastpath.refresh()
         _control.look()
         if _capture is not None:
             _capture.check()
@@ -330,7 +333,7 @@ def install(handle: Handle, config: Config, rank: int, *, root: bool = True, cap
         undoing.append(_control.undo)
     if root and _attachment.handler is None:
         _attachment.add_root()
-        _fastpath.install(worker, _attachment.handler)
+        _fastpath.install(worker, _attachment.handler, guard=_guard, after_fork=after_fork)
     if capture:
         begin_capture(worker)
     return worker

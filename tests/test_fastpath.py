@@ -129,7 +129,7 @@ def test_renamed_threads_and_processes_are_seen(lines: list[dict[str, Any]], mon
 def test_each_call_site_has_its_line(lines: list[dict[str, Any]]) -> None:
     """File, line and function are those of the call, also for several calls in one line and through wrappers."""
     alone()
-    log.info("a"), log.info("b")  # noqa: B018
+    log.info("a"), log.info("b")
     log.info("c")
     log.log(logging.INFO, "d")
     logging.LoggerAdapter(log, {}).info("e")
@@ -140,7 +140,8 @@ def test_each_call_site_has_its_line(lines: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["filter", "handler", "handler filter", "handler level", "subclass", "call handlers", "make record", "propagate"]
+    "change",
+    ["filter", "handler", "handler filter", "handler level", "subclass", "call handlers", "make record", "propagate"],
 )
 def test_whoever_asks_for_the_record_gets_it(
     lines: list[dict[str, Any]], change: str, monkeypatch: pytest.MonkeyPatch
