@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import sys
 import threading
@@ -15,6 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from mplog import _descriptors
+from mplog._fold import Fold
 from mplog._merge import PREFIX
 from mplog._record import decode, level_number, to_log_record
 
@@ -33,6 +36,12 @@ class Target(Protocol):
 
     def deliver(self, lines: list[bytes]) -> int:
         """Handle lines; return how many failed."""
+
+    def pause(self) -> float | None:
+        """Return the seconds after which `settle` wants to be called, or None."""
+
+    def settle(self, *, final: bool = False) -> None:
+        """Handle what was held back, as far as it is due; all of it at the end."""
 
 
 class Delivery:
@@ -85,22 +94,28 @@ class Delivery:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._queue:
-                    if self._closing:
-                        return
-                    self._changed.wait()
-                generation, lines = self._queue.popleft()
+                closing = self._closing
+                if not self._queue and not closing:
+                    self._changed.wait(self.target.pause())
+                generation, lines = self._queue.popleft() if self._queue else (self.generation, [])
                 self.since = time.monotonic()
-            if lines:
-                try:
-                    self.failed += self.target.deliver(lines)
-                except Exception:  # a handler of the user may raise anything; the next batch gets its chance
-                    self.failed += len(lines)
+            # What a handler prints in a process whose output is captured is no output of the application.
+            with _descriptors.Exempt():
+                if lines:
+                    try:
+                        self.failed += self.target.deliver(lines)
+                    except Exception:  # a handler of the user may raise anything; the next batch gets its chance
+                        self.failed += len(lines)
+                elif self.target.pause() is not None:
+                    with contextlib.suppress(Exception):  # a formatter of the user
+                        self.target.settle(final=closing)
             with self._changed:
                 self._bytes -= sum(map(len, lines))
                 self.generation = generation
                 self.since = 0.0
                 self._changed.notify_all()
+                if closing and not self._queue and not lines:
+                    return
 
 
 def at_level(lines: list[bytes], least: int) -> list[bytes]:
@@ -124,10 +139,13 @@ class ConsoleTarget:
     name = "console"
     max_bytes = 1 << 20
 
-    def __init__(self, stream: Any, format_line: Callable[[dict[str, Any]], str], level: int) -> None:
+    def __init__(
+        self, stream: Any, format_line: Callable[[dict[str, Any]], str], level: int, fold: Fold | None = None
+    ) -> None:
         self._stream = stream
         self._format = format_line
         self._level = level
+        self._fold = fold
         self._gone = False
 
     def deliver(self, lines: list[bytes]) -> int:
@@ -138,20 +156,35 @@ class ConsoleTarget:
         texts = []
         for line in at_level(lines, self._level):
             try:
-                texts.append(self._format(decode(line[PREFIX:])))
+                fields = decode(line[PREFIX:])
+                shown = [fields] if self._fold is None else self._fold.push(fields)
+                texts += map(self._format, shown)
             except Exception:  # one record that cannot be shown must not cost the others
                 failed += 1
-        if texts:
-            try:
-                self._write("\n".join(texts) + "\n")
-            except (OSError, ValueError):
-                self._gone = True
+        self._show(texts)
         return failed
+
+    def pause(self) -> float | None:
+        """Return the seconds until the next summary of folded records is due, or None."""
+        return None if self._fold is None else self._fold.pause()
+
+    def settle(self, *, final: bool = False) -> None:
+        """Show the summaries that are due."""
+        if self._fold is not None:
+            self._show([self._format(fields) for fields in self._fold.due(math.inf if final else None)])
+
+    def _show(self, texts: list[str]) -> None:
+        if not texts or self._gone:
+            return
+        try:
+            self._write("\n".join(texts) + "\n")
+        except (OSError, ValueError):
+            self._gone = True
 
     def _write(self, text: str) -> None:
         stream = self._stream
         try:
-            fd = stream.fileno()
+            fd = _descriptors.original(stream.fileno())
         except (OSError, ValueError, AttributeError):
             stream.write(text)
             stream.flush()
@@ -181,6 +214,13 @@ class HandlerTarget:
                 failed += 1
         return failed
 
+    def pause(self) -> float | None:
+        """Return None: nothing is held back."""
+        return None
+
+    def settle(self, *, final: bool = False) -> None:
+        """Do nothing: nothing is held back."""
+
     def close(self) -> None:
         """Flush and close the handler."""
         with contextlib.suppress(Exception):
@@ -191,6 +231,9 @@ class HandlerTarget:
 
 def say(text: str) -> None:
     """Write one line about mplog itself to stderr; what goes wrong here cannot be said anywhere."""
-    with contextlib.suppress(Exception):
+    if 2 in _descriptors.saved:
+        _descriptors.write_original(2, f"mplog: {text}\n")
+        return
+    with contextlib.suppress(Exception), _descriptors.Exempt():
         sys.stderr.write(f"mplog: {text}\n")
         sys.stderr.flush()
