@@ -139,9 +139,7 @@ class LoggerLevels:
     loggers: dict[str, int]
 
     def __str__(self) -> str:
-        return "level by logger: " + ", ".join(
-            f"{k or 'others'}>={levels.name(v)}" for k, v in self.loggers.items()
-        )
+        return "level by logger: " + ", ".join(f"{k or 'others'}>={levels.name(v)}" for k, v in self.loggers.items())
 
     def predicate(self) -> Predicate:
         """Return the test, with the level of each logger remembered."""
@@ -374,6 +372,4 @@ def level_number(text: str) -> int:
     if found or word.upper() == "NOTSET":
         return found
     usual = ("debug", "info", "warning", "error", "critical", "notice", "trace", "fatal", "success")
-    raise ViewerError(
-        f"unknown level {text!r}{nearest(word, usual) or '; levels are ' + ', '.join(usual[:5])}"
-    )
+    raise ViewerError(f"unknown level {text!r}{nearest(word, usual) or '; levels are ' + ', '.join(usual[:5])}")

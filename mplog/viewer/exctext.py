@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_BEGIN = re.compile(
-    r"^[ \t|+]*(?:Traceback|Exception Group Traceback) \(most recent call last\):", re.MULTILINE
-)
+_BEGIN = re.compile(r"^[ \t|+]*(?:Traceback|Exception Group Traceback) \(most recent call last\):", re.MULTILINE)
 _JOINT = re.compile(
     r"\n\s*\n?[ \t|]*(The above exception was the direct cause of the following exception"
     r"|During handling of the above exception, another exception occurred):\n"

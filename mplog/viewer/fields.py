@@ -44,11 +44,7 @@ def getter(name: str) -> Getter:
         for part in rest:
             if isinstance(value, dict):
                 value = value.get(part)
-            elif (
-                isinstance(value, list)
-                and part.lstrip("-").isdigit()
-                and -len(value) <= int(part) < len(value)
-            ):
+            elif isinstance(value, list) and part.lstrip("-").isdigit() and -len(value) <= int(part) < len(value):
                 value = value[int(part)]
             else:
                 return None

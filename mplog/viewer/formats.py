@@ -240,9 +240,7 @@ def _place(name: str, spec: str, look: Look) -> Callable[[Record], str]:
     if name in ("clock", "date"):
         calendar = Calendar(look.zone)
         cut = slice(0, 10) if name == "date" else slice(11, None)
-        return lambda record: format(
-            calendar.stamp(record.time)[cut] if record.time is not None else "", spec
-        )
+        return lambda record: format(calendar.stamp(record.time)[cut] if record.time is not None else "", spec)
     if name == "traceback":
         from mplog.viewer.tracebacks import render
 

@@ -18,12 +18,14 @@ class Lanes:
         by: `process` or `thread`.
         colour: draw each lane in the colour of its name.
         width: of the terminal; lanes take at most a third of it, what has none left is marked at the edge.
+        reserved: how many lanes to leave room for from the beginning.
     """
 
-    def __init__(self, by: str, colour: bool, width: int) -> None:
+    def __init__(self, by: str, colour: bool, width: int, reserved: int = 0) -> None:
         self.by = by
         self._colour = colour
         self._most = max(2, width // 6)
+        self._reserved = min(reserved, self._most)
         self._lanes: list[tuple[object, ...] | None] = []
         self._names: list[str] = []
 
@@ -35,16 +37,17 @@ class Lanes:
         if self.by == "thread" and ended is None:
             key, name = (*key, record.thread), record.thread or name
         at = self._lane(key, name) if ended is None else self._known(ended)
+        room = "  " * (self._reserved - len(self._lanes))
         mark = "┴" if ended else next(mark for least, mark in _MARKS if record.levelno >= least)
         drawn = [self._paint(i, "│" if lane is not None else " ") for i, lane in enumerate(self._lanes)]
         if at is None:
-            further = " ".join(drawn) + " "
+            further = " ".join(drawn) + " " + room
             return further + (mark if ended is None else " ") + " ", further + "  "
         drawn[at] = self._paint(at, mark)
         if ended:
             self._lanes[at] = None
         below = [self._paint(i, "│" if lane is not None else " ") for i, lane in enumerate(self._lanes)]
-        return " ".join(drawn) + " ", " ".join(below) + " "
+        return f"{' '.join(drawn)} {room}", f"{' '.join(below)} {room}"
 
     def _known(self, key: tuple[object, ...]) -> int | None:
         return next((at for at, lane in enumerate(self._lanes) if lane is not None and lane[:2] == key), None)

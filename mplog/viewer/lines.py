@@ -42,9 +42,7 @@ class Record(msgspec.Struct, kw_only=True, eq=False, forbid_unknown_fields=True,
     format: str = "text"
 
     def __repr__(self) -> str:
-        return (
-            f"<Record {self.time_text} {self.level} {self.process}[{self.pid}] {self.logger}: {self.msg!r}>"
-        )
+        return f"<Record {self.time_text} {self.level} {self.process}[{self.pid}] {self.logger}: {self.msg!r}>"
 
 
 _encode = msgspec.json.Encoder().encode

@@ -33,6 +33,7 @@ class Look:
     template: str | None = None
     width: int = 100
     names: int = 0
+    lane_count: int = 0
     shared: set[str] = field(default_factory=set)
     sources: dict[str, str] = field(default_factory=dict)
     context: bool = False

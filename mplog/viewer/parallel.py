@@ -148,9 +148,7 @@ class _Team:
     A process waits in `write` while its pipe is full, so memory is bounded and the order is the file's.
     """
 
-    def __init__(
-        self, fd: int, path: str, begin: int, end: int, plan: Plan, look: Look, levels: bool
-    ) -> None:
+    def __init__(self, fd: int, path: str, begin: int, end: int, plan: Plan, look: Look, levels: bool) -> None:
         self._fd, self._path, self._begin, self._end = fd, path, begin, end
         self._plan, self._look, self._levels = plan, look, levels
         self.blocks = -(-(end - begin) // _BLOCK)
@@ -188,9 +186,7 @@ class _Team:
             code = 0
         except BaseException as error:  # A forked process must end here, whatever happens in it.
             with suppress(BaseException):
-                os.write(
-                    2, f"mplog: a reading process failed: {error!r}\n".encode("utf-8", "backslashreplace")
-                )
+                os.write(2, f"mplog: a reading process failed: {error!r}\n".encode("utf-8", "backslashreplace"))
         finally:
             os._exit(code)
 

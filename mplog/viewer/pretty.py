@@ -40,7 +40,7 @@ class Pretty:
         self._heads: dict[tuple[str, int | None, str, str, str], tuple[str, str]] = {}
         self._pids: dict[str, int | None] = {}
         self._fields = FieldText(look)
-        self._lanes = Lanes(look.lanes, look.colour, look.width) if look.lanes else None
+        self._lanes = Lanes(look.lanes, look.colour, look.width, look.lane_count) if look.lanes else None
         self._last: dict[object, float] = {}
         self._tracebacks: dict[str, list[str]] = {}
         colour = look.colour

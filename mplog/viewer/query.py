@@ -68,9 +68,7 @@ class _Parser:
             if match is None:
                 place = at + len(self.text[at:]) - len(self.text[at:].lstrip())
                 quote = self.text[place] in "\"'"
-                self.fail(
-                    "the text is not closed" if quote else f"{self.text[place]!r} is not understood", place
-                )
+                self.fail("the text is not closed" if quote else f"{self.text[place]!r} is not understood", place)
             kind = str(match.lastgroup)
             value = match[kind]
             if kind == "op" and value in ("&&", "||"):

@@ -51,11 +51,7 @@ class Plan:
 
     def needles(self) -> list[Needle]:
         """Return the needles that may be used; none when every line has to be decoded anyway."""
-        if (
-            self.every_record
-            or self.damage.mode in ("count", "fail")
-            or self.input_format not in ("auto", "json")
-        ):
+        if self.every_record or self.damage.mode in ("count", "fail") or self.input_format not in ("auto", "json"):
             return []
         return self.selection.condition.needles()
 
@@ -112,10 +108,7 @@ class Scanner:
             return
         sample = block[:_SAMPLE]
         lines = sample.count(b"\n") + 1
-        rates = [
-            (sum(1 for _ in needle.hits()(sample, len(sample))) / lines, i)
-            for i, needle in enumerate(needles)
-        ]
+        rates = [(sum(1 for _ in needle.hits()(sample, len(sample))) / lines, i) for i, needle in enumerate(needles)]
         rate, best = min(rates)
         if rate <= _WORTHWHILE or lines < 50:
             self.chosen = needles[best]

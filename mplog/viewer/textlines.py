@@ -160,9 +160,7 @@ def finish(record: Record, further: list[bytes]) -> None:
     more = "\n".join(lines)
     if record.format == "plain" and record.msg.startswith("Traceback "):
         record.exc = exctext.parse(f"{record.msg}\n{more}")
-        record.msg = (
-            record.msg if not record.exc["type"] else f"{record.exc['type']}: {record.exc['message']}"
-        )
+        record.msg = record.msg if not record.exc["type"] else f"{record.exc['type']}: {record.exc['message']}"
         return
     begin = exctext.begins_at(more)
     if begin is not None:

@@ -61,9 +61,7 @@ def parse(text: str) -> float | None:
         month = _MONTHS.get(match[2])
         if month is None:
             return None
-        return _epoch(
-            (int(match[3]), month, int(match[1]), int(match[4]), int(match[5]), int(match[6])), match[7]
-        )
+        return _epoch((int(match[3]), month, int(match[1]), int(match[4]), int(match[5]), int(match[6])), match[7])
     match = _SYSLOG.match(text)
     if match is not None and match[1] in _MONTHS:
         year = int(match[7]) if match[7] else datetime.now().year

@@ -87,9 +87,7 @@ def _absolute(text: str, now: float, zone: tzinfo | None) -> float | None:
     clock = re.fullmatch(r"(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?", text)
     if clock is not None:
         day = datetime.fromtimestamp(now, zone)
-        moment = day.replace(
-            hour=int(clock[1]), minute=int(clock[2]), second=int(clock[3] or 0), microsecond=0
-        )
+        moment = day.replace(hour=int(clock[1]), minute=int(clock[2]), second=int(clock[3] or 0), microsecond=0)
         return moment.timestamp() + times.fraction(clock[4])
     if re.fullmatch(r"\d{4}-\d\d?-\d\d?", text):
         year, month, day_ = (int(part) for part in text.split("-"))
@@ -100,9 +98,7 @@ def _absolute(text: str, now: float, zone: tzinfo | None) -> float | None:
     full = re.fullmatch(r"(\d{4})[-/](\d\d?)[-/](\d\d?)[T ](\d\d?):(\d\d):(\d\d)(?:[.,](\d{1,9}))?", text)
     if full is not None:
         year, month, day_, hour, minute, second = (int(part) for part in full.groups()[:6])
-        return datetime(year, month, day_, hour, minute, second, tzinfo=zone).timestamp() + times.fraction(
-            full[7]
-        )
+        return datetime(year, month, day_, hour, minute, second, tzinfo=zone).timestamp() + times.fraction(full[7])
     return times.parse(text) if re.fullmatch(r"[\dT:.,+\-/ Z]+", text) and len(text) > 15 else None
 
 
@@ -129,9 +125,7 @@ def zone_of(name: str | None, *, utc: bool = False) -> tzinfo | None:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         from mplog.viewer.fields import nearest
 
-        raise ViewerError(
-            f"unknown time zone {name!r}{nearest(name, zoneinfo.available_timezones())}"
-        ) from None
+        raise ViewerError(f"unknown time zone {name!r}{nearest(name, zoneinfo.available_timezones())}") from None
 
 
 class Calendar:

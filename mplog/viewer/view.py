@@ -167,15 +167,11 @@ def _check_together(args: argparse.Namespace) -> None:
     if args.follow and args.reverse:
         raise ViewerError("--follow and --reverse contradict each other; leave one out")
     if args.follow and args.output in ("html", "trace", "json"):
-        raise ViewerError(
-            f"--follow and -o {args.output} contradict each other: that document ends; use -o jsonl"
-        )
+        raise ViewerError(f"--follow and -o {args.output} contradict each other: that document ends; use -o jsonl")
     if args.reverse and (args.after or args.before or args.context):
         raise ViewerError("--reverse and context lines contradict each other; leave one out")
     if args.cursor_file and (args.reverse or args.lines or args.output in ("html", "trace")):
-        raise ViewerError(
-            "--cursor-file goes on from the last call; it cannot be used with -n, -r, -o html or trace"
-        )
+        raise ViewerError("--cursor-file goes on from the last call; it cannot be used with -n, -r, -o html or trace")
 
 
 def _default_path() -> str:
@@ -284,9 +280,7 @@ def last_records(view: View, plan: Plan, count: int) -> list[Record]:
     return records[-count:] if count else []
 
 
-def write(
-    view: View, records: Iterable[Record], look: Look, output: Output, progress: Progress | None = None
-) -> None:
+def write(view: View, records: Iterable[Record], look: Look, output: Output, progress: Progress | None = None) -> None:
     """Render records and write them in batches, with their context if asked for."""
     if view.before or view.after:
         _write_groups(view, records, look, output)
@@ -325,7 +319,7 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def measure(look: Look, records: Iterable[Record]) -> None:
+def measure(look: Look, records: Sequence[Record]) -> None:
     """Find the common width of the process names, and the names that several pids share."""
     names: dict[str, int | None] = {}
     for record in records:
@@ -338,6 +332,9 @@ def measure(look: Look, records: Iterable[Record]) -> None:
         len(name) + (2 + len(str(pid)) if name in look.shared and look.output == "pretty" else 0)
         for name, pid in names.items()
     ]
+    if look.lanes is not None:
+        threads = look.lanes == "thread"
+        look.lane_count = len({(r.process, r.pid, r.thread if threads else "") for r in records if not r.damaged})
     look.names = max([look.names, *(min(width, LONGEST_NAME) for width in widths)])
 
 

@@ -122,9 +122,7 @@ def _unpacked(stream: BinaryIO) -> BinaryIO:
     return copy
 
 
-def blocks_back(
-    fd: int, begin: int, end: int, begins: Callable[[bytes], bool]
-) -> Iterator[tuple[int, bytes]]:
+def blocks_back(fd: int, begin: int, end: int, begins: Callable[[bytes], bool]) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, whole records) from the end of a file to its beginning, small blocks first.
 
     Args:

@@ -1,0 +1,202 @@
+"""One followed log: what is appended to it, through rotations and truncation. Runs in the command `mplog`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from mplog.viewer.cursors import fingerprint, same_file
+from mplog.viewer.lines import Record
+from mplog.viewer.parsing import Parser
+from mplog.viewer.reading import blocks
+from mplog.viewer.scan import Plan, Scanner
+from mplog.viewer.successors import Successors
+from mplog.viewer.walk import blocks_back, pread, span
+
+_READ = 1 << 19
+_HOLD = 0.1
+_LATE = 5.0
+
+
+class Tail:
+    """Follow one log by name.
+
+    Reads the file it has open to its end before it turns to what has taken its name; files that were
+    rotated in
+    between are found among `app.log.1`, `app.log.2.gz` and read in their order; a file cut short is read
+    anew.
+
+    Args:
+        path: of the log; it may not exist yet, or for a while.
+        plan: what to find.
+    """
+
+    def __init__(self, path: str, plan: Plan) -> None:
+        self.path, self.plan = path, plan
+        self.offset = 0
+        self._fd = -1
+        self._rest = b""
+        self._scanner = Scanner(path, plan)
+        self._fed = 0.0
+        self._held = False
+        self._late: list[tuple[int, int, float]] = []
+
+    def start(self, last: int | None, place: dict[str, object] | None = None) -> list[Record]:
+        """Return the records to show at once: the last ones (None: all), or those in the time asked for."""
+        if not self._open():
+            return []
+        size = os.fstat(self._fd).st_size
+        if place is not None:
+            mark = [int(str(number)) for number in place["head"]]  # type: ignore[attr-defined]
+            offset = int(str(place["offset"]))
+            if same_file(self._fd, mark) and offset <= size:
+                self.offset = offset
+            return self._poll_all()
+        if last is None:
+            if self.plan.selection.since is not None:
+                with open(self.path, "rb", buffering=0) as stream:
+                    self.offset = span(stream, self.path, self.plan)[0]
+            return self._poll_all()
+        self.offset = self._last_newline(size)
+        return self._last(last)
+
+    def _open(self) -> bool:
+        try:
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._fd = -1
+        return self._fd >= 0
+
+    def _last_newline(self, size: int) -> int:
+        end = size
+        while end > 0:
+            begin = max(0, end - (1 << 16))
+            newline = pread(self._fd, end - begin, begin).rfind(b"\n")
+            if newline >= 0:
+                return begin + newline + 1
+            end = begin
+        return 0
+
+    def _last(self, count: int) -> list[Record]:
+        found: list[Record] = []
+        if not count:
+            return found
+        begins = Parser(self.path, self.plan.input_format).begins
+        chosen = Scanner(self.path, self.plan)
+        for at, block in blocks_back(self._fd, 0, self.offset, begins):
+            scanner = Scanner(self.path, self.plan)
+            scanner.adopt(chosen, block)
+            found = [*scanner.block(block, at), *scanner.finish(), *found]
+            if len(found) >= count:
+                break
+        return found[-count:]
+
+    def _poll_all(self) -> list[Record]:
+        found: list[Record] = []
+        while records := self._read():
+            found += records
+        return found
+
+    def poll(self, now: float) -> list[Record]:
+        """Return what has become readable since the last call."""
+        found = self._read_late(now)
+        if self._fd < 0:
+            if self._open():
+                self._begin_file()
+            return found
+        while True:
+            before = self.offset
+            found += self._read()
+            if self.offset == before:
+                break
+        found += self._changed(now)
+        if self._held and now - self._fed > _HOLD:
+            found += self._scanner.finish()
+            self._held = False
+        return found
+
+    def _begin_file(self) -> None:
+        self.offset, self._rest = 0, b""
+
+    def _read(self) -> list[Record]:
+        data = os.pread(self._fd, _READ, self.offset + len(self._rest))
+        if not data:
+            return []
+        cut = data.rfind(b"\n") + 1
+        if not cut:
+            self._rest += data
+            return []
+        block = self._rest + data[:cut]
+        found = self._scanner.block(block, self.offset)
+        self.offset += len(block)
+        self._rest = data[cut:]
+        self._fed, self._held = time.monotonic(), True
+        return found
+
+    def _finish_file(self) -> list[Record]:
+        """Return what is left of a file that is complete now."""
+        found: list[Record] = []
+        while True:
+            before = self.offset + len(self._rest)
+            found += self._read()
+            if self.offset + len(self._rest) == before:
+                break
+        if self._rest:
+            found += self._scanner.block(self._rest, self.offset)
+            self.offset += len(self._rest)
+            self._rest = b""
+        return [*found, *self._scanner.finish()]
+
+    def _changed(self, now: float) -> list[Record]:
+        """Notice rotation and truncation."""
+        try:
+            there = os.stat(self.path)
+        except OSError:
+            return []
+        here = os.fstat(self._fd)
+        if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
+            if here.st_size < self.offset + len(self._rest):
+                print(f"mplog: {self.path} was truncated; reading it anew", file=sys.stderr)
+                found = self._scanner.finish()
+                self._begin_file()
+                return found
+            return []
+        successors = Successors.of(self.path, self._fd)
+        if successors is None:
+            return []
+        found = self._finish_file()
+        self._late.append((self._fd, self.offset, now + _LATE))
+        for name, stream in successors.between:
+            with stream:
+                scanner = Scanner(name, self.plan)
+                for at, block in blocks(stream):
+                    found += scanner.block(block, at)
+                found += scanner.finish()
+        self._fd = successors.current
+        self._begin_file()
+        return found
+
+    def _read_late(self, now: float) -> list[Record]:
+        """Return what a slow writer still put into a file after its rotation."""
+        found: list[Record] = []
+        kept = []
+        for fd, offset, until in self._late:
+            data = os.pread(fd, _READ, offset)
+            cut = data.rfind(b"\n") + 1
+            if cut:
+                scanner = Scanner(self.path, self.plan)
+                found += [*scanner.block(data[:cut], offset), *scanner.finish()]
+                offset += cut
+            if now < until:
+                kept.append((fd, offset, until))
+            else:
+                os.close(fd)
+        self._late = kept
+        return found
+
+    def place(self) -> dict[str, object] | None:
+        """Return where a later call goes on."""
+        if self._fd < 0:
+            return None
+        return {"head": fingerprint(self._fd, self.offset), "offset": self.offset}
