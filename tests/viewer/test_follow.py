@@ -229,6 +229,19 @@ def test_selection_and_count(tmp_path: Path) -> None:
     assert follower.lines == ["m2", "m4"]
 
 
+def test_context_while_following(tmp_path: Path) -> None:
+    """-f with -B and -A: what led to a match comes with it, what follows as it comes."""
+    path = tmp_path / "app.json"
+    append(path, line(1))
+    with following(path, "-l", "error", "-B", "2", "-A", "1") as follower:
+        append(path, line(2), line(3), line(4), line(5, "ERROR"), line(6), line(7))
+        follower.wait(lambda: len(follower.lines) == 4)
+        append(path, line(8, "ERROR"))
+        follower.wait(lambda: len(follower.lines) == 6)
+        follower.stop()
+    assert follower.lines == ["m3", "m4", "m5", "m6", "m7", "m8"]
+
+
 def test_a_traceback_in_a_text_log_arrives_whole(tmp_path: Path) -> None:
     """Continuation lines belong to the record above, also when they come a moment later."""
     path = tmp_path / "app.log"
@@ -279,9 +292,9 @@ def test_the_cursor_goes_on_where_the_last_call_ended(tmp_path: Path) -> None:
     assert shown == numbers(1, number)
     assert mplog("view", path, "--cursor-file", cursor).code == 1
     append(path, *(line(n) for n in range(number + 1, number + 11)))
-    assert mplog(
-        "view", path, "--cursor-file", cursor, "--template", "{msg}", "-m", "3"
-    ).out.split() == numbers(number + 1, number + 3)
+    assert mplog("view", path, "--cursor-file", cursor, "--template", "{msg}", "-m", "3").out.split() == numbers(
+        number + 1, number + 3
+    )
     assert mplog("view", path, "--cursor-file", cursor, "--template", "{msg}").out.split() == numbers(
         number + 4, number + 10
     )

@@ -26,15 +26,9 @@ FORBIDDEN = {chr(code) for code in (*range(9), *range(0x0B, 0x20), *range(0x7F, 
 text = st.text(max_size=60)
 names = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=12)
 scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | text
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | text
 )
-values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3)
-)
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3))
 OWN = (
     "time",
     "level",
@@ -166,6 +160,22 @@ def test_a_logging_format_string_is_read_back(layout: str, msg: str, level: str,
     assert (record.msg, record.level, record.logger) == (msg, level, logger)
     if "asctime" in layout:
         assert record.time == stamp
+
+
+def test_the_format_string_of_a_running_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A custom format string, taken from the session."""
+    import mplog
+
+    monkeypatch.setenv("MPLOG_SPOOL", str(tmp_path / "spool"))
+    path = tmp_path / "app.log"
+    with mplog.setup(
+        path, console=False, listener="thread", format="<%(levelname)s> %(name)s @%(asctime)s@ %(message)s"
+    ) as session:
+        logging.getLogger("app.x").warning("strange layout")
+        session.flush(10)
+        (record,) = read_records([str(path)])
+        assert (record.level, record.logger, record.msg) == ("WARNING", "app.x", "strange layout")
+        assert record.time is not None
 
 
 def test_a_traceback_is_read_back_as_data() -> None:
