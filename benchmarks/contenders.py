@@ -43,9 +43,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         created = datetime.fromtimestamp(record.created, UTC)
         process = record.processName or ""
-        return as_json(
-            created, record.levelname, record.getMessage(), record.name, process, record.process or 0
-        )
+        return as_json(created, record.levelname, record.getMessage(), record.name, process, record.process or 0)
 
 
 class Contender:
@@ -102,9 +100,7 @@ class Stdlib(Contender):
         """Return the formatter of the log file."""
         if self.file_format == "json":
             return JsonFormatter()
-        return logging.Formatter(
-            "%(asctime)s %(levelname)-8s %(processName)s[%(process)d] %(name)s: %(message)s"
-        )
+        return logging.Formatter("%(asctime)s %(levelname)-8s %(processName)s[%(process)d] %(name)s: %(message)s")
 
     def start(self) -> Any:
         queue = self.context.Queue()
@@ -262,9 +258,7 @@ class Logbook(Contender):
 
     @staticmethod
     def attach(handle: Any) -> Log:
-        importlib.import_module("logbook.queues").MultiProcessingHandler(
-            handle, level="INFO"
-        ).push_application()
+        importlib.import_module("logbook.queues").MultiProcessingHandler(handle, level="INFO").push_application()
         return partial(importlib.import_module("logbook").Logger(LOGGER).info, BRACE_TEMPLATE)
 
     def drain(self) -> None:
@@ -295,9 +289,7 @@ class Mplog(Contender):
 
     def start(self) -> Any:
         mplog = importlib.import_module("mplog")
-        self.session = mplog.setup(
-            self.path, level="INFO", console=False, format=self.file_format, **self.options
-        )
+        self.session = mplog.setup(self.path, level="INFO", console=False, format=self.file_format, **self.options)
         return self.session.attach
 
     @staticmethod

@@ -51,9 +51,7 @@ class Goal:
         """Return one line: verdict, name, limit, figure."""
         sign = ">=" if self.at_least else "<="
         measured = "not measured" if self.measured is None else f"{self.measured:,.3f}"
-        return (
-            f"{'ok' if self.met else 'NOT OK':6}  {self.name:72} {sign} {self.limit:<12,.3f} {measured:>15}"
-        )
+        return f"{'ok' if self.met else 'NOT OK':6}  {self.name:72} {sign} {self.limit:<12,.3f} {measured:>15}"
 
 
 def goals(rows: Rows, pythons: list[str]) -> list[Goal]:
@@ -105,6 +103,4 @@ def _listener(rows: Rows) -> Iterator[Goal]:
 def _startup(rows: Rows, pythons: list[str]) -> Iterator[Goal]:
     for python in pythons:
         for step, limit in _STARTUP.items():
-            yield Goal(
-                f"startup, Python {python}: {step}, ms", limit, rows.median(step, "startup", python=python)
-            )
+            yield Goal(f"startup, Python {python}: {step}, ms", limit, rows.median(step, "startup", python=python))

@@ -38,9 +38,7 @@ def measure(variant: str = "JSON file", *, workers: int = 4, records: int = 50_0
         path = Path(directory) / "app.log"
         listening = contenders.create(contender, path, file_format, context)
         handle = listening.start()
-        fillers = [
-            context.Process(target=_fill, args=(type(listening), handle, n, records)) for n in range(workers)
-        ]
+        fillers = [context.Process(target=_fill, args=(type(listening), handle, n, records)) for n in range(workers)]
         listener = listening.pids()[0]
         pattern = listening.pattern
         _warm_up(listening, handle)

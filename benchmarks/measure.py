@@ -28,9 +28,7 @@ _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _ORPHAN_GRACE = 3.0
 
 
-def run_fresh(
-    module: str, plan: dict[str, Any], *, python: str = sys.executable, timeout: float = 120.0
-) -> Result:
+def run_fresh(module: str, plan: dict[str, Any], *, python: str = sys.executable, timeout: float = 120.0) -> Result:
     """Run `python -m benchmarks.<module> PLAN` in a fresh process and return what it reports.
 
     Runs in the conductor. A run that does not end within `timeout` seconds is a result too: the process and
@@ -186,11 +184,7 @@ def become_subreaper() -> None:
 
 
 def _children() -> list[int]:
-    return [
-        int(pid)
-        for task in Path("/proc/self/task").iterdir()
-        for pid in (task / "children").read_text().split()
-    ]
+    return [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
 
 
 def _ended(pid: int) -> bool:

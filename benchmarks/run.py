@@ -41,9 +41,7 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.run", description=(__doc__ or "").splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two rounds, fewer records")
     parser.add_argument("--check", action="store_true", help="a line per goal, exit code 1 if any is missed")
     parser.add_argument("--rounds", type=int, help="how often every contender has its turn")
@@ -57,12 +55,8 @@ def _parser() -> argparse.ArgumentParser:
         default=["3.11", "3.12", "3.13"],
         help="versions or interpreters; the first runs all",
     )
-    parser.add_argument(
-        "--environments", type=Path, help="keep the virtual environments here (default: temporary)"
-    )
-    parser.add_argument(
-        "--as-is", action="store_true", help="use the interpreters as they are, install nothing"
-    )
+    parser.add_argument("--environments", type=Path, help="keep the virtual environments here (default: temporary)")
+    parser.add_argument("--as-is", action="store_true", help="use the interpreters as they are, install nothing")
     parser.add_argument("--from", dest="source", type=Path, help="read this raw JSON instead of measuring")
     return parser
 
@@ -109,13 +103,9 @@ def _pythons(arguments: argparse.Namespace, directory: Path) -> tuple[dict[str, 
             continue
         label = version(python)
         rivals = not found
-        found[label] = (
-            python if arguments.as_is else make_environment(python, directory / label, rivals=rivals)
-        )
+        found[label] = python if arguments.as_is else make_environment(python, directory / label, rivals=rivals)
     if not found:
-        raise SystemExit(
-            "None of the interpreters in `--pythons` can be run; name one that can, or a path to it."
-        )
+        raise SystemExit("None of the interpreters in `--pythons` can be run; name one that can, or a path to it.")
     return found, missing
 
 

@@ -83,9 +83,7 @@ def sections(size: Size, names: Iterable[str]) -> dict[str, Section]:
             fresh("latency"),
             [plan | {"records": size.calls, "busy": busy} for plan, busy in product(every, (False, True))],
         ),
-        "caller": Section(
-            fresh("caller"), [{"variant": name} for name in caller.VARIANTS] if ours else [], True
-        ),
+        "caller": Section(fresh("caller"), [{"variant": name} for name in caller.VARIANTS] if ours else [], True),
         "listener": Section(
             fresh("listener"),
             [{"variant": name, "records": size.records} for name in listener.VARIANTS] if ours else [],

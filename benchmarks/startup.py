@@ -5,66 +5,51 @@
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
-import multiprocessing.connection
-import multiprocessing.spawn
+import importlib
+import json
 import pickle
+import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Result, report
 
+_PATIENCE = 30
+_IN_PARENT = "\n".join(
+    (
+        "import logging, multiprocessing, sys, time",
+        "began = time.perf_counter()",
+        "import mplog",
+        "session = mplog.setup(sys.argv[1], console=False)",
+        "print(1000 * (time.perf_counter() - began))",
+        "session.close()",
+    )
+)
+
 
 def measure() -> Result:
-    """Return the milliseconds of each step; what a spawned worker has imported anyway is imported before."""
-    context = multiprocessing.get_context("spawn")
-    began = time.perf_counter()
-    import mplog
+    """Return the milliseconds of each step, in processes that have imported logging and multiprocessing.
 
-    imported = time.perf_counter()
+    `setup` includes the import of mplog in the parent.
+    """
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "app.jsonl"
+        command = [sys.executable, "-c", _IN_PARENT, str(Path(directory) / "parent.jsonl")]
+        parent = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_PATIENCE)
+        mplog: Any = importlib.import_module("mplog")
         # Without auto_attach, so that the worker's own call is the one that attaches.
-        session = mplog.setup(path, console=False, auto_attach=False)
-        ready = time.perf_counter()
-        in_worker: Any = context.SimpleQueue()
-        worker = context.Process(target=_measure_worker, args=(pickle.dumps(session.attach), in_worker))
-        worker.start()
-        worker.join()
-        session.close()
-        if worker.exitcode != 0:
-            raise RuntimeError(f"The worker that times its start ended with exit code {worker.exitcode!r}.")
-        steps = in_worker.get()
-    return {"setup": 1000 * (ready - imported), "import_parent": 1000 * (imported - began), **steps}
-
-
-def _measure_worker(handle: bytes, answers: Any) -> None:
-    if "mplog" in sys.modules:
-        raise RuntimeError("The worker has imported mplog before its import could be timed.")
-    marks = [time.perf_counter()]
-    attach = pickle.loads(handle)  # imports mplog
-    marks.append(time.perf_counter())
-    attach()
-    marks.append(time.perf_counter())
-    logging.getLogger("app").info("the first record of %s", "a worker")
-    marks.append(time.perf_counter())
-    names = ("import", "attach", "first_record", "get_logger")
-    sys.modules["mplog"].get_logger("app").info("the first event", of="a worker")  # imports structlog
-    marks.append(time.perf_counter())
-    answers.put(
-        {
-            name: 1000 * (after - before)
-            for name, before, after in zip(names, marks[:-1], marks[1:], strict=True)
-        }
-    )
+        with mplog.setup(Path(directory) / "app.jsonl", console=False, auto_attach=False) as session:
+            worker = subprocess.run(
+                [sys.executable, "-m", "benchmarks.startup_worker"],
+                input=pickle.dumps(session.attach),
+                stdout=subprocess.PIPE,
+                check=True,
+                timeout=_PATIENCE,
+            )
+    steps: Result = json.loads(worker.stdout)
+    return {"setup": float(parent.stdout), **steps}
 
 
 if __name__ == "__main__":
-    # Under spawn this file is __mp_main__ in the worker; its functions must come from their real module.
-    from benchmarks import startup
-
-    report(startup.measure)
+    report(measure)

@@ -21,8 +21,7 @@ class Rows:
         return [
             row
             for row in self._rows
-            if row["section"] == section
-            and all((row | row["plan"]).get(name) == value for name, value in plan.items())
+            if row["section"] == section and all((row | row["plan"]).get(name) == value for name, value in plan.items())
         ]
 
     def values(self, name: str, section: str, **plan: Any) -> list[float]:

@@ -23,9 +23,7 @@ def document(machine: dict[str, Any], rows: Rows) -> str:
 
 
 def _heading(machine: dict[str, Any]) -> str:
-    versions = ", ".join(
-        f"{name} {version or '(not installed)'}" for name, version in machine["versions"].items()
-    )
+    versions = ", ".join(f"{name} {version or '(not installed)'}" for name, version in machine["versions"].items())
     pythons = ", ".join(machine["pythons"].values())
     return (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, {pythons}; {versions}; "
@@ -37,9 +35,7 @@ def _heading(machine: dict[str, Any]) -> str:
 
 def _burst(rows: Rows) -> str:
     header = ("", "records/s", "mplog is", "CPU a record", "lost", "duplicated", "call p50", "p99")
-    return _table(
-        header, (_contender_row(rows, "burst", name, paced=True) for name in _measured(rows, "burst"))
-    )
+    return _table(header, (_contender_row(rows, "burst", name, paced=True) for name in _measured(rows, "burst")))
 
 
 def _text(rows: Rows) -> str:
@@ -57,10 +53,7 @@ def _contender_row(rows: Rows, section: str, name: str, *, paced: bool = False) 
         *(_figure(rows.worst(kind, section, contender=name), "{:,.0f}") for kind in ("lost", "duplicated")),
     ]
     if paced:
-        cells += [
-            _figure(rows.median(p, "latency", contender=name, busy=False), "{:.1f} µs")
-            for p in ("p50", "p99")
-        ]
+        cells += [_figure(rows.median(p, "latency", contender=name, busy=False), "{:.1f} µs") for p in ("p50", "p99")]
     return cells
 
 
@@ -79,9 +72,7 @@ def _grid(section: str, column: str) -> Callable[[Rows], str]:
             return text
 
         names = _measured(rows, section)
-        return _table(
-            ["records/s", *map(str, values)], ([name, *(cell(name, v) for v in values)] for name in names)
-        )
+        return _table(["records/s", *map(str, values)], ([name, *(cell(name, v) for v in values)] for name in names))
 
     return make
 
@@ -94,10 +85,7 @@ def _paced(rows: Rows) -> str:
             [
                 name,
                 _figure(rows.median("cpu_us", "paced", contender=name), "{:.1f} µs"),
-                *(
-                    _figure(rows.worst(kind, "paced", contender=name), "{:,.0f}")
-                    for kind in ("lost", "duplicated")
-                ),
+                *(_figure(rows.worst(kind, "paced", contender=name), "{:,.0f}") for kind in ("lost", "duplicated")),
                 *_call(rows, "paced", contender=name),
             ]
             for name in _measured(rows, "paced")
@@ -155,9 +143,7 @@ def _idle(rows: Rows) -> str:
     header = ("200 idle attached processes", "")
     share = ("{:.2%} of a core", ("listener_share", "parent_share"))
     lines = [[name.replace("_share", ""), _figure(rows.median(name, "idle"), share[0])] for name in share[1]]
-    return _table(
-        header, [*lines, ["spool a process", _figure(rows.median("spool_kib", "idle"), "{:.0f} KiB")]]
-    )
+    return _table(header, [*lines, ["spool a process", _figure(rows.median("spool_kib", "idle"), "{:.0f} KiB")]])
 
 
 def _startup(rows: Rows) -> str:

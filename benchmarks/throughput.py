@@ -90,11 +90,9 @@ def measure(
         board = Board(context, workers, records if timed else 0)
         kind = type(listening)
         plan = {"records": records, "pace": pace, "busy": busy}
-        processes = [
-            context.Process(target=_work, args=(kind, handle, board, n, plan)) for n in range(workers)
-        ]
+        processes = [context.Process(target=_work, args=(kind, handle, board, n, plan)) for n in range(workers)]
         try:
-            seconds, parent, foreign = _run(listening, processes, board)
+            phases, others = _run(listening, processes, board)
         finally:
             # Only after a failure is one of them alive; at exit the interpreter would wait for it for ever.
             for process in processes:
@@ -103,13 +101,14 @@ def measure(
         found = found_records(path, kind.pattern)
     return {
         **_ledger(found, board, workers),
-        **_cost(found, seconds, parent + foreign, board),
+        **phases,
+        **_cost(found, phases["seconds"], others, board),
         **(percentiles([ns / 1000 for ns in board.calls]) if timed else {}),
     }
 
 
-def _run(listening: contenders.Contender, processes: list[Any], board: Board) -> tuple[float, float, float]:
-    """Run the workers; return the seconds and the CPU seconds of parent and of the contender's processes."""
+def _run(listening: contenders.Contender, processes: list[Any], board: Board) -> tuple[Result, float]:
+    """Run the workers; return the seconds of each phase, and the CPU seconds of all but the workers."""
     for process in processes:
         process.start()
     _wait_until_ready(processes, board)
@@ -120,11 +119,14 @@ def _run(listening: contenders.Contender, processes: list[Any], board: Board) ->
     board.go.wait()
     for process in processes:
         process.join()
+    logged = time.perf_counter()
     listening.drain()
+    drained = time.perf_counter()
     foreign.before_close()
     listening.close()
-    seconds, parent = time.perf_counter() - began, time.process_time() - parent
-    return seconds, parent, foreign.after_close()
+    closed, parent = time.perf_counter(), time.process_time() - parent
+    phases = {"logging": logged - began, "draining": drained - logged, "closing": closed - drained}
+    return {"seconds": closed - began, **phases}, parent + foreign.after_close()
 
 
 def _wait_until_ready(processes: list[Any], board: Board) -> None:
@@ -135,15 +137,11 @@ def _wait_until_ready(processes: list[Any], board: Board) -> None:
 
     wait_for(lambda: bool(dead()) or board.ready.n_waiting == len(processes), timeout=60)
     if corpses := dead():
-        raise RuntimeError(
-            f"{len(corpses)} workers died before the start, exit code {corpses[0].exitcode!r}."
-        )
+        raise RuntimeError(f"{len(corpses)} workers died before the start, exit code {corpses[0].exitcode!r}.")
     board.ready.wait()
 
 
-def _work(
-    kind: type[contenders.Contender], handle: Any, board: Board, worker: int, plan: dict[str, Any]
-) -> None:
+def _work(kind: type[contenders.Contender], handle: Any, board: Board, worker: int, plan: dict[str, Any]) -> None:
     """Log from one worker: a record numbered 0 to warm up, then 1, 2, 3 ..."""
     log, name = kind.attach(handle), f"w{worker}"
     Finalize(None, lambda: board.write(worker, "cpu_at_end", time.process_time()), exitpriority=_LAST)
@@ -155,9 +153,7 @@ def _work(
     board.write(worker, "cpu_at_start", time.process_time())
     interval = 1 / plan["pace"] if plan["pace"] else 0.0
     if board.timed:
-        board.calls[worker * board.timed : (worker + 1) * board.timed] = _timed(
-            log, name, plan["records"], interval
-        )
+        board.calls[worker * board.timed : (worker + 1) * board.timed] = _timed(log, name, plan["records"], interval)
     else:
         _untimed(log, name, plan["records"], interval)
     board.write(worker, "returned", plan["records"])
@@ -212,7 +208,6 @@ def _cost(found: Counter[tuple[int, int]], seconds: float, others: float, board:
     counted = sum(number > 0 for _, number in found)
     workers = sum(board.column("cpu_at_end")) - sum(board.column("cpu_at_start"))
     return {
-        "seconds": seconds,
         "rate": counted / seconds,
         "cpu_us": 1e6 * (workers + others) / counted if counted else None,
         "cpu_workers_us": 1e6 * workers / counted if counted else None,
