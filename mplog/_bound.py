@@ -8,35 +8,48 @@ Runs in a worker.
 from __future__ import annotations
 
 import inspect
-import io
 import logging
 import sys
-import traceback
-from collections.abc import Callable, Coroutine, Mapping
-from time import monotonic_ns, time_ns
+from asyncio import _get_running_loop
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from math import isfinite
+from time import gmtime, monotonic_ns, strftime, time_ns
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+import msgspec
 import structlog
 
 from mplog import _chain, worker
-from mplog._context import fields
-from mplog._record import CLASHING, encode_own, quote, render
-from mplog._template import Table, new_site, sites, stamp, task_name, who
-from mplog._values import cut, safe_str
+from mplog._context import fields, shared
+from mplog._events import Event, depth, event_of, exc_info_of, name_of_level, number, stack_of, text
+from mplog._record import CLASHING, FIELDS, encode_own, quote
+from mplog._template import new_site, who
+from mplog._values import safe_str
 
 Later = Coroutine[Any, Any, None]
+Site = tuple[str, bytes, CodeType]
+"""A call site's template, the own fields that its level brings along, and the code, to be kept alive."""
+Table = dict[int, Site]
+"""Sites of one logger at one level by the address of the call's instruction (see `_template`)."""
 
+MAX_SITES = 4096
 _OPTIONS = frozenset(("exc_info", "stack_info", "stacklevel", "event"))
 """Keywords that say how to log; all others are fields."""
+_UNUSUAL = _OPTIONS | frozenset(FIELDS) | {"exc", "levelno"}
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 _OF_RECORDS = frozenset(dir(logging.LogRecord)) | frozenset(
     logging.LogRecord("", 0, "", 0, "", (), None).__dict__.keys() | {"message", "asctime", "taskName"}
 )
-_INTERNAL = frozenset(("_record", "_logger", "_name", "_from_structlog"))
 _LogRecord = logging.LogRecord
 _getframe = sys._getframe
 _root = logging.root
+_to_json = msgspec.json.Encoder().encode
+_bound_around = shared()
 _tables: dict[str, dict[int, Table]] = {}
+_second: tuple[int, str] = (0, "")
+_TEMPLATE = '%016x {"time":"%s.%06dZ'
 
 
 class _Place(NamedTuple):
@@ -45,16 +58,6 @@ class _Place(NamedTuple):
     f_code: CodeType
     f_lasti: int
     f_lineno: int
-
-
-class _Event(NamedTuple):
-    """A call, on its way to a record."""
-
-    level: int
-    msg: str
-    own: Mapping[str, Any]
-    exc_info: Any
-    stack: str | None
 
 
 def _method(level: int, name: str) -> Callable[..., None]:
@@ -94,7 +97,7 @@ class BoundLogger(structlog.BoundLoggerBase):
 
     def __init__(self, logger: logging.Logger, processors: Any, context: Any) -> None:
         super().__init__(logger, processors, context)
-        self._tables = _tables.setdefault(logger.name, {})
+        self._tables = _tables.get(logger.name) or _tables.setdefault(logger.name, defaultdict(dict))
 
     debug = _method(10, "debug")
     info = msg = _method(20, "info")
@@ -127,14 +130,14 @@ class BoundLogger(structlog.BoundLoggerBase):
             args: these arguments.
             fields: the event's fields.
         """
-        number = _number(level)
-        if self._logger.isEnabledFor(number):
-            self._log(number, _name(number), event, args, fields, _getframe(1))
+        value = number(level)
+        if self._logger.isEnabledFor(value):
+            self._log(value, name_of_level(value), event, args, fields, _getframe(1))
 
     def alog(self, level: int | str, event: Any = None, /, *args: Any, **fields: Any) -> Later:
         """Do what `log` does when it is awaited."""
-        number = _number(level)
-        return self._later(number, _name(number), event, args, fields, _getframe(1))
+        value = number(level)
+        return self._later(value, name_of_level(value), event, args, fields, _getframe(1))
 
     def is_enabled_for(self, level: int) -> bool:
         """Return whether an event of this level would be written."""
@@ -161,31 +164,31 @@ class BoundLogger(structlog.BoundLoggerBase):
         if (
             here is None
             or self._processors
-            or not _OPTIONS.isdisjoint(kw)
+            or not _UNUSUAL.isdisjoint(kw)
+            or here.redact is not None
             or not _alone(logger)
             or logging._logRecordFactory is not _LogRecord  # type: ignore[attr-defined]
+            or _get_running_loop() is not None
         ):
             self._log_in_full(level, method, event, args, kw, place)
             return
-        bound, around = self._context, fields()
-        own: Any = {**around, **bound, **kw} if bound or around else kw
+        own = {**fields(), **self._context, **kw} if _bound_around or self._context else kw
         try:
             if not worker._guard[0]:
                 worker.after_fork()
-            msg = event if type(event) is str and not args else _text(event, args)
-            if "asyncio" in sys.modules and (task := task_name()) is not None:
-                own = {**own, "task_" if "task" in own else "task": task}
-            if (redact := here.redact) is not None:
-                msg, own, _ = redact(cut(msg, 4 * here.max_record), own, None)
-            table = self._tables.get(level)
-            if table is None:
-                table = self._tables[level] = sites(logger.name, level)
-            site = table.get(id(place.f_code) + place.f_lasti) or new_site(table, logger.name, level, place)
-            before, middle, after, extra, _ = site
+            msg = quote(event if type(event) is str and not args else text(event, args))
+            tail = _tail(own) if own else b"}\n"
+            site = self._tables[level].get(id(place.f_code) + place.f_lasti) or self._site(level, place)
+            now = time_ns()
             key = monotonic_ns()
-            line = f'{key:016x} {{"time":"{stamp(time_ns())}{before}{quote(msg)}{middle}{who()}{after}'
-            head, tail = line.encode(), (f"{encode_own(own)}}}\n").encode()
-            if not extra and len(head) + len(tail) + 20 <= here.max_record:
+            start, second = _second
+            micros = (now - start) // 1000
+            if not 0 <= micros < 1_000_000:
+                second, micros = _next_second(now)
+            head = (site[0] % (key, second, micros, msg, who())).encode()
+            if site[1]:
+                tail = site[1] + tail
+            if len(head) + len(tail) + 20 <= here.max_record:
                 (here.journal or here.open()).write(head, tail, level)
                 if key >= here.check_at:
                     here.check(key)
@@ -195,6 +198,17 @@ class BoundLogger(structlog.BoundLoggerBase):
             return
         self._log_in_full(level, method, event, args, kw, place)
 
+    def _site(self, level: int, place: Any) -> Site:
+        """Make and keep the template of a call site."""
+        site = new_site({}, self._logger.name, level, place)
+        texts = [part.replace("%", "%%") for part in (site.before, site.middle, site.after)]
+        table = self._tables[level]
+        if len(table) >= MAX_SITES:
+            table.clear()
+        kept = (_TEMPLATE + "%s".join(texts), site.own.encode(), site.code)
+        table[id(place.f_code) + place.f_lasti] = kept
+        return kept
+
     def _log_in_full(
         self, level: int, method: str, event: Any, args: Any, kw: dict[str, Any], place: Any
     ) -> None:
@@ -202,18 +216,18 @@ class BoundLogger(structlog.BoundLoggerBase):
         try:
             if event is None:
                 event = kw.pop("event", None)
-            for _ in range(_depth(kw.pop("stacklevel", 1))):
+            for _ in range(depth(kw.pop("stacklevel", 1))):
                 place = getattr(place, "f_back", None) or place
             own = {**fields(), **self._context, **kw}
             if args:
-                event = _text(event, args)
+                event = text(event, args)
             if self._processors:
                 found = self._processed(level, method, event, own, place)
                 if found is None:
                     return
             else:
                 exc_info, stack = own.pop("exc_info", None), own.pop("stack_info", None)
-                found = _Event(level, _text(event, ()), own, exc_info, stack)
+                found = Event(level, text(event, ()), own, exc_info, stack)
             self._handle(found, place)
         except Exception as error:  # the application must not suffer from its log
             if worker.current is not None:
@@ -221,37 +235,37 @@ class BoundLogger(structlog.BoundLoggerBase):
 
     def _processed(
         self, level: int, method: str, event: Any, own: dict[str, Any], place: Any
-    ) -> _Event | None:
+    ) -> Event | None:
         """Return what the application's processors make of an event, or None if they drop it."""
         if event is not None:
             own["event"] = event
-        stack = structlog.contextvars._ASYNC_CALLING_STACK
+        stack = structlog.contextvars._ASYNC_CALLING_STACK  # where its processors look for the caller
         token = stack.set(place if isinstance(place, FrameType) else _getframe())
         try:
-            result: Any = _chain.run(self._processors, self._logger, method, own, _report)
+            result = _chain.run(self._processors, self._logger, method, own, _report)
         except structlog.DropEvent:
             return None
         finally:
             stack.reset(token)
-        return _event_of(result, level, self._logger.name)
+        return event_of(result, level, self._logger.name)
 
-    def _handle(self, event: _Event, place: Any) -> None:
+    def _handle(self, event: Event, place: Any) -> None:
         """Give a record of an event to the handlers of `logging`."""
         logger, own = self._logger, event.own
-        text, stack = event.msg, event.stack
+        msg, stack = event.msg, event.stack
         if worker.current is None and not logger.hasHandlers():  # for `lastResort`, which shows no fields
-            text = " ".join([text, *(f"{name}={value!r}" for name, value in own.items())])
+            msg = " ".join([msg, *(f"{name}={value!r}" for name, value in own.items())])
         if stack is not None and not isinstance(stack, str):
-            stack = _stack_of(place) if stack and isinstance(place, FrameType) else None
+            stack = stack_of(place) if stack and isinstance(place, FrameType) else None
         code = place.f_code
         record = logger.makeRecord(
             logger.name,
             event.level,
             code.co_filename,
             place.f_lineno or 0,
-            text,
+            msg,
             (),
-            _exc_info(event.exc_info),
+            exc_info_of(event.exc_info),
             code.co_name,
             None,
             stack,
@@ -270,49 +284,57 @@ class BoundLogger(structlog.BoundLoggerBase):
         self, level: int, method: str, event: Any, args: Any, kw: dict[str, Any], frame: FrameType
     ) -> Later:
         """Return a coroutine that logs; what will have changed by then is looked up now."""
-        for _ in range(_depth(kw.pop("stacklevel", 1))):
+        for _ in range(depth(kw.pop("stacklevel", 1))):
             frame = frame.f_back or frame
         if kw.get("exc_info") is True:
             kw["exc_info"] = sys.exc_info()
         if kw.get("stack_info") is True:
-            kw["stack_info"] = _stack_of(frame)
+            kw["stack_info"] = stack_of(frame)
         place = _Place(frame.f_code, frame.f_lasti, frame.f_lineno or 0)
         return self._write(level, method, event, args, kw, place)
 
 
-def _alone(logger: logging.Logger) -> bool:
+def _alone(logger: Any) -> bool:
     """Say whether mplog's handler on the root, unfiltered, is the only one that would see a record."""
-    while True:
-        if logger is _root:
-            handlers = _root.handlers
-            if len(handlers) != 1:
-                return False
-            handler = handlers[0]
-            return type(handler) is worker.WorkerHandler and not handler.filters and not handler.level
-        if logger.filters or logger.handlers or not logger.propagate or logger.parent is None:
+    while logger is not _root:
+        if logger.handlers or logger.filters or not logger.propagate:
             return False
         logger = logger.parent
+    handlers = logger.handlers
+    if len(handlers) != 1 or logger.filters:
+        return False
+    handler = handlers[0]
+    return type(handler) is worker.WorkerHandler and not handler.filters and not handler.level
 
 
-def _event_of(result: Any, level: int, logger: str) -> _Event:
-    """Return the event that the last processor has left, in any of the forms that structlog knows."""
-    if type(result) is tuple and len(result) == 2:  # a logger's arguments, as `wrap_for_formatter` gives
-        first = result[0][0] if result[0] else {}
-        result = {**dict(result[1]), **first} if isinstance(first, Mapping) else first
-    if isinstance(result, (bytes, bytearray)):
-        result = bytes(result).decode("utf-8", "backslashreplace")
-    if not isinstance(result, Mapping):
-        return _Event(level, safe_str(result), {}, None, None)
-    left = {safe_str(name): value for name, value in result.items() if name not in _INTERNAL}
-    if isinstance(extra := left.get("extra"), Mapping) and ("_logger" in extra or "event" not in left):
-        left |= {name: value for name, value in left.pop("extra").items() if name not in _INTERNAL}
-    msg = left.pop("event") if "event" in left else left.pop("msg", None)
-    if left.get("level") == _name(level):
-        del left["level"]
-    if left.get("logger") == logger:
-        del left["logger"]
-    exc_info, stack = left.pop("exc_info", None), left.pop("stack_info", None)
-    return _Event(level, _text(msg, ()), left, exc_info, stack)
+def _tail(own: dict[str, Any]) -> bytes:
+    """Return a line's end with the own fields, by msgspec where its JSON is the one of `encode_own`."""
+    for value in own.values():
+        if type(value) not in _PLAIN:
+            break
+    else:
+        try:
+            tail: bytes = _to_json(own)
+        except Exception:  # an integer beyond 64 bits, a lone surrogate
+            tail = b"\xff"
+        # What is not ASCII may need an escape; a null may have been no number.
+        finite = b"null" not in tail or all(map(_is_finite, own.values()))
+        if finite and tail.isascii() and b"\x7f" not in tail:
+            return b",%b\n" % tail[1:]
+    return f"{encode_own(own)}}}\n".encode()
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) is not float or isfinite(value)
+
+
+def _next_second(now: int) -> tuple[str, int]:
+    """Keep the text of a new second; return it and the microseconds in it."""
+    global _second
+    start = now - now % 1_000_000_000
+    second = strftime("%Y-%m-%dT%H:%M:%S", gmtime(start // 1_000_000_000))
+    _second = (start, second)
+    return second, (now - start) // 1000
 
 
 def _reconnect() -> None:
@@ -322,44 +344,6 @@ def _reconnect() -> None:
         handler.was_closed = False
         if handler not in _root.handlers:
             _root.addHandler(handler)
-
-
-def _text(event: Any, args: Any) -> str:
-    """Return an event's text, its arguments filled in as structlog and `logging` do."""
-    return "" if event is None and not args else render(event, args)
-
-
-def _number(level: int | str) -> int:
-    """Return a level's number; what is none counts as INFO, as a call may not raise."""
-    if isinstance(level, str):
-        level = logging.getLevelName(level.upper())
-    return level if isinstance(level, int) else logging.INFO
-
-
-def _name(level: int) -> str:
-    """Return the name that structlog's processors know a level by."""
-    return safe_str(logging.getLevelName(level)).lower()
-
-
-def _depth(stacklevel: Any) -> int:
-    return stacklevel - 1 if isinstance(stacklevel, int) else 0
-
-
-def _exc_info(given: Any) -> Any:
-    """Return what `logging` keeps of an ``exc_info`` argument."""
-    if not given:
-        return None
-    if isinstance(given, BaseException):
-        return (type(given), given, given.__traceback__)
-    info = given if isinstance(given, tuple) and len(given) == 3 else sys.exc_info()
-    return info if info[1] is not None else None
-
-
-def _stack_of(frame: FrameType) -> str:
-    """Return the stack as `logging` shows it."""
-    text = io.StringIO()
-    traceback.print_stack(frame, file=text)
-    return "Stack (most recent call last):\n" + text.getvalue().rstrip("\n")
 
 
 def _report(name: str, count: int, error: Exception) -> None:

@@ -141,6 +141,11 @@ def fields() -> Mapping[str, Any]:
     return found
 
 
+def shared() -> Mapping[str, Any]:
+    """Return the table of variables, empty while nothing was ever bound; once structlog is imported."""
+    return _table()
+
+
 def fragment() -> str:
     """Return the fields of the present context as ``,"name":value..``, or nothing."""
     if not _variables and (_shared or "structlog.contextvars" not in sys.modules):

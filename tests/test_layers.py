@@ -62,6 +62,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
             "worker": (
                 "_bound",
                 "_chain",
+                "_events",
                 "_fastpath",
                 "_inherit",
                 "_output",
