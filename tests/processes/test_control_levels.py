@@ -1,0 +1,207 @@
+"""Levels changed while processes run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+PROGRAM = """
+    import logging
+    import multiprocessing
+    import sys
+    import time
+
+    import mplog
+
+    def talk(name, stop):
+        log = logging.getLogger("app.db")
+        log.info("begin")
+        while not stop.is_set():
+            log.debug("detail")
+            logging.getLogger("app.web").debug("other")
+            time.sleep(0.005)
+
+    def whisper(name, stop):
+        while not stop.is_set():
+            logging.getLogger("app.db").debug("detail")
+            time.sleep(0.005)
+
+    def until(path, true, timeout=10):
+        deadline = time.monotonic() + timeout
+        while not true(open(path).read()):
+            if time.monotonic() > deadline:
+                raise SystemExit("in vain: " + open(path).read()[-2000:])
+            time.sleep(0.01)
+
+    if __name__ == "__main__":
+        context = multiprocessing.get_context(sys.argv[1])
+        with mplog.setup("app.json", console=False) as session:
+            stop = context.Event()
+            workers = [
+                context.Process(target=target, args=(name, stop), name=name, daemon=True)
+                for target, name in ((talk, "talk-1"), (talk, "talk-2"), (whisper, "whisper-1"))
+            ]
+            for worker in workers:
+                worker.start()
+            until("app.json", lambda text: text.count("begin") == 2)
+            BODY
+            stop.set()
+            for worker in workers:
+                worker.join()
+"""
+
+
+def programmed(body: str) -> str:
+    return PROGRAM.replace("BODY", body.strip().replace("\n", "\n" + 12 * " "))
+
+
+def test_down_to_debug_in_some_and_back(program, read_log, tmp_path, start_method):
+    """`set_level("DEBUG", logger=, process="..*", duration=)` changes the level in the running processes
+    whose name matches, also where nothing but debug calls are made, and it goes back by itself."""
+    program(
+        programmed(
+            """
+for worker in workers[2:]:
+    time.sleep(0.3)  # it makes nothing that could be waited for
+session.set_level("DEBUG", logger="app.db", process="*-1", duration=1.0)
+began = time.time()
+until("app.json", lambda text: '"process":"talk-1"' in text.partition('"DEBUG"')[2])
+until("app.json", lambda text: '"level":"DEBUG"' in text and '"process":"whisper-1"' in text)
+assert time.time() - began < 1.0, time.time() - began
+time.sleep(1.5)  # what it proves is that nothing happens any more
+ended = open("app.json").read().count("DEBUG")
+time.sleep(0.3)
+session.flush()
+assert open("app.json").read().count("DEBUG") == ended > 0
+"""
+        ),
+        start_method,
+    )
+    debug = [record for record in read_log(tmp_path / "app.json") if record["level"] == "DEBUG"]
+    assert {record["process"] for record in debug} == {"talk-1", "whisper-1"}
+    assert {record["logger"] for record in debug} == {"app.db"}
+
+
+def test_up_and_back(program, read_log, tmp_path):
+    """A level that was raised goes back by itself, too, where only disabled calls are made meanwhile."""
+    program(
+        """
+        import logging, os, time
+        import mplog
+
+        with mplog.setup("app.json", console=False, level="INFO") as session:
+            logging.info("before")
+            session.set_level("ERROR", duration=0.5)
+            logging.info("meanwhile")
+            deadline = time.monotonic() + 10
+            while not logging.getLogger().isEnabledFor(logging.INFO):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            logging.info("after")
+        """
+    )
+    assert [record["msg"] for record in read_log(tmp_path / "app.json")] == ["before", "after"]
+
+
+def test_children_that_come_later_have_it(program, read_log, tmp_path, start_method):
+    """A change holds for processes that start afterwards, by their own names and not by their parent's."""
+    program(
+        """
+        import logging, multiprocessing, sys
+        import mplog
+
+        def work():
+            logging.debug("detail")
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context(sys.argv[1])
+            with mplog.setup("app.json", console=False) as session:
+                session.set_level("DEBUG", process="chatty")
+                session.set_level(10, logger="only.here", process="MainProcess")
+                for name in ("chatty", "quiet"):
+                    worker = context.Process(target=work, name=name)
+                    worker.start()
+                    worker.join()
+                logging.debug("of the parent")
+                logging.getLogger("only.here").debug("here")
+        """,
+        start_method,
+    )
+    found = [(record["process"], record["msg"]) for record in read_log(tmp_path / "app.json")]
+    assert found == [("chatty", "detail"), ("MainProcess", "here")]
+
+
+def test_an_application_that_uses_the_signal_is_left_alone(program, read_log, tmp_path):
+    """Where the application has a handler for SIGURG it keeps it, and the next record brings the level."""
+    program(
+        """
+        import logging, signal, subprocess, sys, time
+        import mplog
+
+        calls = []
+        signal.signal(signal.SIGURG, lambda *_: calls.append(1))
+        with mplog.setup("app.json", console=False) as session:
+            logging.info("begin")
+            session.flush()
+            command = [sys.executable, "-m", "mplog", "level", "debug", "app.json", "--for", "1s"]
+            subprocess.run(command, check=True)
+            deadline = time.monotonic() + 10
+            while not logging.getLogger().isEnabledFor(logging.DEBUG):
+                logging.info("next")
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            while logging.getLogger().isEnabledFor(logging.DEBUG):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        assert not calls
+        signal.raise_signal(signal.SIGURG)
+        assert calls
+        """
+    )
+
+
+@pytest.fixture
+def running(tmp_path):
+    """A program that debugs in vain until its standard input ends."""
+    source = (
+        "import logging, select, sys, mplog\n"
+        "with mplog.setup('app.json', console=False):\n"
+        "    logging.info('begin')\n"
+        "    while not select.select([0], [], [], 0.005)[0]:\n"
+        "        logging.getLogger('app').debug('detail')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", source], cwd=tmp_path, stdin=subprocess.PIPE) as process:
+        yield tmp_path / "app.json"
+        process.communicate(b"\n", timeout=20)
+
+
+def mplog_command(*words, ok=0):
+    command = [sys.executable, "-m", "mplog", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == ok, done
+    return done.stdout + done.stderr
+
+
+def test_from_another_terminal(running, eventually):
+    """`mplog level` finds a running session by its log file and changes its level; `mplog ps` shows it."""
+    assert eventually(lambda: running.exists() and "begin" in running.read_text())
+    out = mplog_command("level", "debug", running, "--logger", "app", "--for", "1s")
+    assert out == f"{running}: logger app is at DEBUG for 1s, in all processes\n"
+    began = time.monotonic()
+    assert eventually(lambda: "DEBUG" in running.read_text(), 5.0)
+    assert time.monotonic() - began < 1.0
+    assert "1 process, 1 running" in mplog_command("ps", running)
+    out = mplog_command("level", "debug", running, "--process", "none-*")
+    assert "no process that has logged has a name like 'none-*'; there are MainProcess" in out
+
+
+def test_bad_input_of_the_command(tmp_path):
+    """A wrong level, file, directory or duration is one line on stderr and exit code 2."""
+    assert "`level` is 'dbug', which is no level" in mplog_command("level", "dbug", ok=2)
+    assert "is no file, and no session's log" in mplog_command("level", "debug", tmp_path / "no.log", ok=2)
+    assert "is a directory without a session" in mplog_command("level", "debug", tmp_path, ok=2)
+    (tmp_path / "old.log").write_text("")
+    assert "has no running session" in mplog_command("level", "debug", tmp_path / "old.log", ok=2)
