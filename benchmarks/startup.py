@@ -36,14 +36,12 @@ def measure() -> Result:
     in_parent = [sys.executable, "-c", _IN_PARENT]
     in_worker = [sys.executable, "-m", "benchmarks.startup_worker"]
     with tempfile.TemporaryDirectory() as directory:
-        for turn in range(2):
-            parent = _output([*in_parent, str(Path(directory) / f"parent{turn}.jsonl")])
+        parent = [_output([*in_parent, str(Path(directory) / f"parent{turn}.jsonl")]) for turn in range(2)]
         mplog: Any = importlib.import_module("mplog")
         # Without auto_attach, so that the worker's own call is the one that attaches.
         with mplog.setup(Path(directory) / "app.jsonl", console=False, auto_attach=False) as session:
-            for _ in range(2):
-                worker = _output(in_worker, pickle.dumps(session.attach))
-    return {"setup": float(parent), **json.loads(worker)}
+            worker = [_output(in_worker, pickle.dumps(session.attach)) for _ in range(2)]
+    return {"setup": float(parent[-1]), **json.loads(worker[-1])}
 
 
 def _output(command: list[str], handle: bytes = b"") -> bytes:
