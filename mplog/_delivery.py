@@ -24,15 +24,21 @@ from mplog._record import decode, level_number, to_log_record
 LEVEL_AT = PREFIX + len('{"time":"2026-11-22T11:11:11.123456Z","level":"')
 """Where the level's name begins in a line; our writer's spacing is canonical."""
 
-STUCK_AFTER = 10.0
-"""Seconds in one call after which a handler counts as hanging and is no longer waited for."""
+HANGS_AFTER, STUCK_AFTER = 1.0, 10.0
+"""Seconds in one call after which a handler is no longer waited for, and after which that is reported."""
+QUEUE = 8 << 20
+"""Bytes of lines that wait for one target."""
+PATIENCE, PATIENCE_PER_SECOND = 1.0, 0.04
+"""Seconds for which a target that is a little too slow may hold up the file, at most and earned in each second."""
+
+
+EVER = (1 << 64) - 1
 
 
 class Target(Protocol):
     """What takes lines: the console, a handler."""
 
     name: str
-    max_bytes: int
 
     def deliver(self, lines: list[bytes]) -> int:
         """Handle lines; return how many failed."""
@@ -45,9 +51,14 @@ class Target(Protocol):
 
 
 class Delivery:
-    """A thread with a bounded queue in front of one `Target`. What does not fit is skipped and counted."""
+    """A thread with a bounded queue in front of one `Target`. What does not fit is skipped and counted.
 
-    def __init__(self, target: Target) -> None:
+    Args:
+        target: what takes the lines.
+        essential: whether nothing else gets them, so that it is waited for.
+    """
+
+    def __init__(self, target: Target, *, essential: bool = False) -> None:
         self.target = target
         self.generation = 0
         """The last batch that is through."""
@@ -55,6 +66,11 @@ class Delivery:
         self.skipped = 0
         self.since = 0.0
         """When the current call began (monotonic), 0 if there is none."""
+        self._essential = essential
+        self._patience = PATIENCE
+        self._looked = time.monotonic()
+        self._lost = False
+        self._reported = (0, 0)
         self._queue: deque[tuple[int, list[bytes]]] = deque()
         self._bytes = 0
         self._changed = threading.Condition()
@@ -63,25 +79,72 @@ class Delivery:
         self._thread.start()
 
     @property
+    def hangs(self) -> bool:
+        """Whether the target has not come back for `HANGS_AFTER` seconds."""
+        since = self.since
+        return bool(since) and time.monotonic() - since > HANGS_AFTER
+
+    @property
     def stuck(self) -> bool:
         """Whether the target has not come back for `STUCK_AFTER` seconds."""
-        return bool(self.since) and time.monotonic() - self.since > STUCK_AFTER
+        since = self.since
+        return bool(since) and time.monotonic() - since > STUCK_AFTER
 
     @property
     def idle(self) -> bool:
         """Whether everything handed over is through."""
-        return not self._queue and not self.since
+        with self._changed:
+            return not self._queue and not self.since
+
+    def holds_up(self) -> bool:
+        """Tell whether the listener should wait a little, because the queue is full and the target is at work."""
+        now = time.monotonic()
+        passed, self._looked = now - self._looked, now
+        full = self._bytes > QUEUE
+        if not full or (self.stuck if self._essential else self.hangs):
+            self._patience = min(PATIENCE, self._patience + passed * PATIENCE_PER_SECOND)
+            return False
+        if self._essential:
+            return True
+        self._patience = max(0.0, self._patience - passed)
+        return self._patience > 0.0
 
     def put(self, generation: int, lines: list[bytes]) -> None:
         """Hand over a batch. Never waits."""
         size = sum(map(len, lines))
         with self._changed:
-            if self._queue and self._bytes + size > self.target.max_bytes:
+            if self._bytes > QUEUE:
                 self.skipped += len(lines)
-                lines, size = [], 0
+                self._lost = True
+                return
             self._queue.append((generation, lines))
             self._bytes += size
             self._changed.notify_all()
+
+    def through(self) -> int:
+        """Return the batch up to which nothing has to be kept for this target.
+
+        One that hangs or skips is not waited for: its journals would fill the spool, and hold up everybody.
+        """
+        with self._changed:
+            if not self._queue and not self.since:
+                self._lost = False
+                return EVER
+            return EVER if self._lost or self.hangs else self.generation
+
+    def report(self) -> tuple[str, str] | None:
+        """Return event and message of a record about what goes wrong here, or None."""
+        name = self.target.name
+        if self.stuck:
+            return "handler_hangs", f"handler {name} hangs; the file goes on without it"
+        failed, skipped = self._reported
+        if self.skipped > skipped and self.idle:
+            self._reported = failed, self.skipped
+            return "handler_skipped", f"handler {name} was too slow and skipped {self.skipped - skipped} records"
+        if self.failed > failed:
+            self._reported = self.failed, skipped
+            return "handler_failed", f"handler {name} failed for {self.failed - failed} records"
+        return None
 
     def finish(self, deadline: float) -> bool:
         """Wait until the queue is empty, at the latest until `deadline` (monotonic), and end the thread."""
@@ -127,7 +190,17 @@ def at_level(lines: list[bytes], least: int) -> list[bytes]:
     for line in lines:
         name = line[LEVEL_AT : line.find(b'"', LEVEL_AT)]
         if name not in known:
-            known[name] = level_number(name.decode("utf-8", "replace")) >= least
+            text = name.decode("utf-8", "replace")
+            if level_number(text) == logging.INFO and name != b"INFO":
+                # A level that only the worker's process knows: the record itself says its number.
+                try:
+                    keep = level_number(text, decode(line[PREFIX:])) >= least
+                except ValueError:
+                    keep = True
+                if keep:
+                    kept.append(line)
+                continue
+            known[name] = level_number(text) >= least
         if known[name]:
             kept.append(line)
     return kept
@@ -137,8 +210,6 @@ class ConsoleTarget:
     """Write formatted lines to a stream of this process, by descriptor where it has one."""
 
     name = "console"
-    max_bytes = 1 << 20
-
     def __init__(
         self, stream: Any, format_line: Callable[[dict[str, Any]], str], level: int, fold: Fold | None = None
     ) -> None:
@@ -153,7 +224,7 @@ class ConsoleTarget:
         if self._gone:
             return 0
         failed = 0
-        texts = []
+        texts: list[str] = []
         for line in at_level(lines, self._level):
             try:
                 fields = decode(line[PREFIX:])
@@ -197,8 +268,6 @@ class ConsoleTarget:
 
 class HandlerTarget:
     """Hand records to a `logging.Handler`, as `LogRecord` with every documented attribute."""
-
-    max_bytes = 64 << 20
 
     def __init__(self, handler: logging.Handler) -> None:
         self.handler = handler

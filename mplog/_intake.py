@@ -11,17 +11,21 @@ from typing import Any
 
 from mplog import _lock
 from mplog._commit import Progress
-from mplog._journal import START, JournalReader, Position, parse_segment_name
-from mplog._merge import Chunk, Range, key_of, take
+from mplog._journal import parse_segment_name
+from mplog._merge import Chunk, Range, bound, key_of, retake, take
 from mplog._owner import SUFFIX, OwnerState, read_owner
+from mplog._raw import Outputs
+from mplog._reader import START, JournalReader
 
 COARSE = 30_000_000
 """Nanoseconds within which two changes of a directory may carry the same time (a tick of the kernel's clock)."""
 
 OWNERS_EVERY = 0.25
 LEAST_READ = 64 * 1024
-BUDGET = 4 << 20
+BUDGET = 2 << 20
 """Bytes read in one step from all journals together."""
+PATIENCE = 1.0
+"""Seconds for which a segment that cannot be read is tried again before it is given up."""
 
 
 class Journal:
@@ -33,7 +37,6 @@ class Journal:
         "damaged",
         "dead",
         "exhausted",
-        "floor_read",
         "floor_taken",
         "identity",
         "more",
@@ -41,15 +44,19 @@ class Journal:
         "ours",
         "owner_fd",
         "owner_path",
+        "previous",
         "reader",
+        "trouble_since",
         "undone",
     )
 
-    def __init__(self, name: str, progress: Progress) -> None:
+    def __init__(self, name: str, progress: Progress, directories: list[str]) -> None:
         self.name = name
-        self.reader = JournalReader(name, progress.position)
+        self.reader = JournalReader(name, progress.position, directories)
         self.chunks: list[Chunk] = []
-        self.floor_read = self.floor_taken = progress.floor
+        self.previous = bound(progress.floor)
+        """The line read last."""
+        self.floor_taken = progress.floor
         self.count = progress.count
         self.damaged = 0
         self.more = False
@@ -60,11 +67,8 @@ class Journal:
         self.owner_path = ""
         self.identity: dict[str, Any] = {}
         self.undone = 0
-
-    @property
-    def is_worker(self) -> bool:
-        """Whether a worker, and not a listener, owns it."""
-        return self.identity.get("role", "worker") == "worker"
+        """Batches with lines of it that are not through yet."""
+        self.trouble_since = 0.0
 
     def dropped(self) -> int:
         """Return how many records the owner says it dropped."""
@@ -90,15 +94,15 @@ class Intake:
     Args:
         directories: where journals lie.
         progress: how far earlier listeners came, by journal.
-        own: name of the listener's own journal.
+        outputs: the files of captured output, which lie beside the journals.
     """
 
-    def __init__(self, directories: list[str], progress: dict[str, Progress], own: str) -> None:
+    def __init__(self, directories: list[str], progress: dict[str, Progress], outputs: Outputs | None = None) -> None:
         self.journals: dict[str, Journal] = {}
-        self.late_owners = 0
+        self.outputs = outputs or Outputs({}, 0, ({}, str, 1 << 20))
+        self._unknown: dict[str, float] = {}
         self._directories = directories
         self._progress = progress
-        self._own = own
         self._listed: dict[str, int] = {}
         self._owners_at = 0.0
         self._active = 1
@@ -125,50 +129,80 @@ class Intake:
                     self._add(directory, name)
                 self._listed[directory] = -1 if fresh else changed
 
-    def read(self) -> bool:
-        """Read what is new, up to the budget; return whether anything came."""
+    def read(self, now: int, *, force: bool = False) -> bool:
+        """Read what is new, up to the budget; return whether anything came. `now` is monotonic ns."""
+        output = self.outputs.read(now, self.is_dead, force=force)
         limit = max(LEAST_READ, self.budget // self._active) if self.budget == BUDGET else self.budget
         active = 0
         opened = 0
         for journal in self.journals.values():
-            if journal.exhausted:
+            reader = journal.reader
+            if len(journal.chunks) > (1 if journal.more else 64):
+                active += 1  # What was read waits for its time or for the file; more would only fill memory.
+                journal.more = True
+                continue
+            if not journal.dead:
+                try:
+                    if reader.is_quiet():
+                        journal.more = False
+                        opened += 1
+                        if opened > self._most_open:
+                            reader.close()
+                        continue
+                except OSError:
+                    pass  # `read` meets it again, and knows what to do.
+            elif journal.exhausted:
                 journal.more = False
                 continue
-            if len(journal.chunks) > 1 and journal.more:
-                active += 1
-                continue
-            reader = journal.reader
             if not reader.is_open and not reader.segments:
                 journal.exhausted = journal.dead
                 continue
-            before = reader.position
-            try:
-                data, journal.more = reader.read(limit, dead=journal.dead)
-            except OSError as error:
-                if error.errno not in (errno.EMFILE, errno.ENFILE):
-                    journal.damaged += 1
-                journal.more = True
-                continue
-            if data:
-                journal.more = journal.more or journal.dead
-                active += 1
-                start = before if before.segment == reader.position.segment else Position(reader.position.segment, 0)
-                self._take_in(journal, data, start)
-            elif journal.dead:
-                journal.exhausted = True
-                reader.close()
+            active += self._read_one(journal, limit)
             opened += reader.is_open
             if opened > self._most_open:
                 reader.close()
         self._active = max(1, active)
-        return active > 0
+        return active > 0 or output
+
+    def _read_one(self, journal: Journal, limit: int) -> bool:
+        reader = journal.reader
+        try:
+            data, journal.more = reader.read(limit, dead=journal.dead)
+        except OSError as error:
+            self._cannot_read(journal, error)
+            return False
+        journal.trouble_since = 0.0
+        if data:
+            journal.more = journal.more or journal.dead
+            chunk = Chunk(data, reader.begin, reader.position, journal.previous)
+            journal.damaged += chunk.damaged
+            if chunk.lines:
+                journal.previous = chunk.lines[-1]
+            journal.chunks.append(chunk)
+        elif journal.dead:
+            journal.exhausted = True
+            reader.close()
+        return bool(data)
+
+    def _cannot_read(self, journal: Journal, error: OSError) -> None:
+        """Try again for a while, in which nothing overtakes it; then give the segment up, so that it stops nobody."""
+        journal.more = True
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            return
+        now = time.monotonic()
+        journal.trouble_since = journal.trouble_since or now
+        if now - journal.trouble_since > PATIENCE:
+            journal.trouble_since = 0.0
+            journal.damaged += 1
+            journal.more = False
+            journal.reader.skip()
 
     def watermark(self, highest: int) -> int:
         """Return the key up to which nothing more can come: `highest`, or less where a journal has unread lines."""
         for journal in self.journals.values():
             if journal.more:
-                highest = min(highest, journal.floor_read)
-        return highest
+                highest = min(highest, key_of(journal.previous))
+        return self.outputs.watermark(highest)
 
     def take(self, watermark: int, now: int) -> tuple[list[list[bytes]], dict[str, Range]]:
         """Take what is up to the watermark, as one ascending run a journal, with the range it covers."""
@@ -185,12 +219,18 @@ class Intake:
                 journal.undone += 1
             if lines:
                 runs.append(lines)
-        return runs, ranges
+        more_runs, more_ranges = self.outputs.take(watermark, now)
+        return runs + more_runs, ranges | more_ranges
 
     def retake(self, name: str, taken: Range) -> list[bytes]:
-        """Return the bytes of a range again, segment by segment."""
+        """Return the lines of an interrupted batch's range again, and count the range as under way."""
+        if self.outputs.owns(name):
+            return self.outputs.again(name, taken)
         journal = self.journals.get(name)
-        return journal.reader.read_range(taken.start, taken.end) if journal else []
+        if journal is None:
+            return []
+        journal.undone += 1
+        return retake(journal.reader.read_range(taken.start, taken.end), taken)
 
     def check_owners(self, *, force: bool = False) -> list[Journal]:
         """Return the journals whose owner was found dead by this look; look every quarter of a second."""
@@ -199,33 +239,59 @@ class Intake:
             return []
         self._owners_at = now + OWNERS_EVERY
         found = [journal for journal in self.journals.values() if not journal.dead and not self._lives(journal)]
-        if found:
-            # The last segments of the dead must be known before they are read to their end.
-            self.scan(force=True)
-            for journal in found:
-                journal.dead = True
-        return found
+        if not found:
+            return []
+        # The last segments of the dead must be known before they are read to their end. And one whose owner file
+        # the last listing has missed is not dead: it is asked again.
+        self.scan(force=True)
+        dead = [journal for journal in found if not self._lives(journal)]
+        for journal in dead:
+            journal.dead = True
+        return dead
 
     def alive(self) -> int:
-        """Return how many owners live, the listener itself left out."""
-        return sum(not journal.dead and journal.name != self._own for journal in self.journals.values())
+        """Return how many owners live."""
+        return sum(not journal.dead for journal in self.journals.values())
 
     def pending(self) -> bool:
         """Tell whether lines are known that are in no batch yet, or a dead journal is not read to its end."""
-        return any(journal.chunks or (journal.dead and not journal.exhausted) for journal in self.journals.values())
+        return any(
+            journal.chunks or (journal.dead and not journal.exhausted) for journal in self.journals.values()
+        ) or self.outputs.pending(self.is_dead)
+
+    def is_dead(self, name: str) -> bool:
+        """Tell whether the owner of a journal is known to be gone, or the journal not known for a second."""
+        journal = self.journals.get(name)
+        if journal is not None:
+            return journal.dead
+        return time.monotonic() - self._unknown.setdefault(name, time.monotonic()) > 1.0
+
+    def remove_outputs(self) -> list[str]:
+        """Delete files of output that are through; return their names."""
+        return self.outputs.remove_finished(self.is_dead, lambda name: name not in self.journals and self.is_dead(name))
 
     def release(self, ranges: dict[str, Range]) -> None:
         """Delete the segments that a finished batch has left behind."""
         for name, taken in ranges.items():
             journal = self.journals.get(name)
             if journal is None:
+                self.outputs.release(name, taken)
                 continue
             journal.undone -= 1
             if taken.end.segment > taken.start.segment:
-                for number in [number for number in journal.reader.segments if number < taken.end.segment]:
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(journal.reader.segments[number])
-                    del journal.reader.segments[number]
+                self._delete_below(journal, taken.end.segment)
+
+    def forget_consumed(self) -> None:
+        """Delete what an earlier listener was through with and could not delete any more."""
+        for journal in self.journals.values():
+            if not journal.undone:
+                self._delete_below(journal, journal.reader.position.segment)
+
+    def _delete_below(self, journal: Journal, least: int) -> None:
+        for number in [number for number in journal.reader.segments if number < least]:
+            with contextlib.suppress(OSError):
+                os.unlink(journal.reader.segments[number])
+            del journal.reader.segments[number]
 
     def finished(self) -> list[Journal]:
         """Return the journals of the dead of which nothing is left to read, write or deliver."""
@@ -260,17 +326,21 @@ class Intake:
             if not journal.owner_path:
                 self._meet_owner(journal, path)
             return
+        if self.outputs.add(directory, name):
+            return
         parsed = parse_segment_name(name)
         if parsed is not None:
             journal = self._journal(parsed[0])
-            if parsed[1] >= journal.reader.position.segment and parsed[1] not in journal.reader.segments:
+            if parsed[1] not in journal.reader.segments:
                 journal.reader.segments[parsed[1]] = path
-                journal.exhausted = False
+                if parsed[1] >= journal.reader.position.segment:
+                    journal.exhausted = False
 
     def _journal(self, name: str) -> Journal:
         journal = self.journals.get(name)
         if journal is None:
-            journal = self.journals[name] = Journal(name, self._progress.get(name, Progress(START)))
+            progress = self._progress.get(name, Progress(START))
+            journal = self.journals[name] = Journal(name, progress, self._directories)
         return journal
 
     def _meet_owner(self, journal: Journal, path: str) -> None:
@@ -278,10 +348,10 @@ class Intake:
         journal.ours = _lock.is_ours(path)
         if journal.ours:
             # Opening it would drop the lock; what it says of itself is known to this process anyway.
-            journal.identity = {"pid": os.getpid(), "role": "listener" if journal.name == self._own else "worker"}
+            journal.identity = {"pid": os.getpid()}
             return
         with contextlib.suppress(OSError):
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
             journal.identity = read_owner(fd).identity
             if len(self.journals) < self._most_open // 2:
                 journal.owner_fd = fd
@@ -290,18 +360,10 @@ class Intake:
 
     def _lives(self, journal: Journal) -> bool:
         if journal.ours:
-            return _lock.is_ours(journal.owner_path) or journal.name == self._own
+            return _lock.is_ours(journal.owner_path)
         try:
             if journal.owner_fd >= 0:
                 return _lock.holder_of(journal.owner_fd) is not None
             return bool(journal.owner_path) and _lock.holder(journal.owner_path) is not None
         except OSError:
             return True  # Not to be told now (no descriptor left); nobody is buried on a guess.
-
-    def _take_in(self, journal: Journal, data: bytes, start: Position) -> None:
-        chunk = Chunk(data, start, journal.reader.position, journal.floor_read)
-        journal.damaged += chunk.damaged
-        if chunk.lines:
-            journal.floor_read = key_of(chunk.lines[-1])
-        journal.chunks.append(chunk)
-

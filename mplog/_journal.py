@@ -14,7 +14,7 @@ last newline, and asks again later. A dead writer's last half line is discarded:
 An appended segment (`os.write` to an O_APPEND file) is the fall-back where nothing can be mapped. It looks the
 same to the reader, and ends with the line ``-``.
 
-This module knows bytes, not records. The writer runs in a worker, the reader in the listener.
+This module knows bytes, not records. Runs in a worker; the reader's side is `_reader`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ END_LINE = b"-\n"
 GIVE_UP_AFTER = 3
 """Time-outs in a row after which a writer stops waiting until a write succeeds."""
 
+ROOM_FOR_DROPS = 2048
+"""Bytes that a new segment has for the record about dropped ones, beside the line it was made for."""
+
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -61,7 +64,7 @@ class Policy(NamedTuple):
 class Drops(NamedTuple):
     """Records of one process that were not written. `first` and `last` are wall clock nanoseconds."""
 
-    count: int
+    count: int  # type: ignore[assignment]
     seq_first: int
     seq_last: int
     first: int
@@ -100,8 +103,13 @@ class JournalWriter:
     __slots__ = (
         "_backlog",
         "_directories",
+        "_drop_count",
+        "_drop_first",
+        "_drop_last",
         "_drop_line",
-        "_drops",
+        "_drop_reason",
+        "_drop_seq_first",
+        "_drop_seq_last",
         "_fd",
         "_grow",
         "_lock",
@@ -113,6 +121,7 @@ class JournalWriter:
         "_on_wait",
         "_policy",
         "_timeouts",
+        "_unfinished",
         "_waiting",
         "base",
         "dropped",
@@ -156,7 +165,10 @@ class JournalWriter:
         self._grow = MIN_SEGMENT
         self._fd = -1
         self._backlog: list[tuple[str, int]] = []
-        self._drops: Drops | None = None
+        self._drop_count = 0
+        self._drop_seq_first = self._drop_seq_last = self._drop_first = self._drop_last = 0
+        self._drop_reason = ""
+        self._unfinished: list[str] = []
         self._timeouts = 0
         self._waiting = ""
 
@@ -179,7 +191,7 @@ class JournalWriter:
             try:
                 self.memory[start:end] = head + self.high + self.low[seq - self.base] + tail  # type: ignore[index]
             except BaseException:
-                self._blank(start, end, seq)
+                self._blank(self.memory, start, end, seq)
                 return False
             return True
         return self._write_slow(head, tail, levelno)
@@ -187,70 +199,84 @@ class JournalWriter:
     def report_drops(self) -> None:
         """Write the record about dropped lines now, if there is one to write. For the end of a process."""
         with self._lock:
-            if self._drops is not None and self.size == 0 and self._fd < 0:
-                self._next_segment(0)
-            self._write_drops()
+            self._nested += 1
+            try:
+                self._write_drops()
+                if self._drop_count:
+                    self._finish_segment()
+                    if not self._next_segment(0):
+                        self._write_drops()
+            finally:
+                self._nested -= 1
 
     def close(self) -> None:
         """Give back the mapping and the descriptor. The segment files stay for the listener."""
         with self._lock:
             self._finish_segment()
-            self.memory = None
 
     def _write_slow(self, head: bytes, tail: bytes, levelno: int) -> bool:
+        arrived = time.monotonic()
         with self._lock:
             self._nested += 1
             try:
                 if self.seq + 1 >= self.limit:
                     self._next_digits()
-                    return self.write(head, tail, levelno)
-                length = len(head) + len(tail) + self.width + 1
-                if self.used + length <= self.size:
-                    return self.write(head, tail, levelno)
-                if self._fd >= 0:
-                    return self._append(head, tail)
-                self._finish_segment()
-                reason = self._wait_for_segment(length, levelno)
-                if reason:
-                    self._drop(reason)
-                    return False
-                self._timeouts = 0
-                self._write_drops()
+                elif self._fd >= 0 and not self._append(head, tail):
+                    return True
+                elif self.used + len(head) + len(tail) + self.width > self.size:
+                    self._finish_segment()
+                    reason, written = self._find_room(head, tail, levelno, arrived)
+                    if reason:
+                        self._drop(reason)
+                        return False
+                    self._timeouts = 0
+                    self._write_drops()
+                    if written:
+                        return True
             finally:
                 self._nested -= 1
         return self.write(head, tail, levelno)
 
     def _next_digits(self) -> None:
         """Prepare the decimal digits of the next up to thousand `seq`, see `write`."""
-        limit = self.limit
-        base, low = (limit, _PADDED) if limit >= 1000 else (0, _DIGITS)
-        high = b"%d" % (limit // 1000) if base else b""
-        width = len(high) + 3 if base else len(str(limit))
-        if limit == self.limit and self.seq + 1 >= limit:  # else a signal handler that logged has been here
+        number = self.seq + 1
+        base = number - number % 1000
+        if base:
+            low, high, limit = _PADDED, b"%d" % (base // 1000), base + 1000
+            width = len(high) + 3
+        else:
+            width = len(str(number))
+            low, high, limit = _DIGITS, b"", 10**width
+        if number == self.seq + 1:  # else a signal handler that logged has been here
             self.base, self.low, self.high, self.width = base, low, high, width
-            self.limit = limit + 1000 if base else limit * 10
+            self.limit = limit
 
-    def _wait_for_segment(self, length: int, levelno: int) -> str:
-        """Open a segment for `length` more bytes, or return the reason why there is none."""
+    def _find_room(self, head: bytes, tail: bytes, levelno: int, arrived: float) -> tuple[str, bool]:
+        """Open a segment; return the reason why there is none, and whether the line is written already."""
         policy = self._policy
         timeout = policy.urgent_timeout if levelno >= 40 else policy.block_timeout
         if _in_event_loop():
             timeout = min(timeout, 0.05)
         # A call inside a call is a signal handler or a finalizer: what it waits for may be beneath it.
-        patient = policy.overflow == "block" and self._nested == 1 and self._timeouts < GIVE_UP_AFTER
         if self._nested > 1 and self._waiting:
-            return self._waiting
-        deadline = time.monotonic() + timeout
+            return self._waiting, False
+        patient = policy.overflow == "block" and self._nested == 1 and self._timeouts < GIVE_UP_AFTER
+        length = len(head) + len(tail) + self.width + 1
         pause = 0.001
         while True:
             reason = "quota of the spool reached" if self._over_quota() else self._next_segment(length)
+            written = False
+            if not reason and self._fd >= 0:
+                reason = self._append(head, tail)
+                written = not reason
             self._waiting = reason
             if not reason:
-                return ""
+                return "", written
             self._on_wait()
-            if not patient or time.monotonic() >= deadline:
+            # Measured from the call: who waited for another thread's turn has waited, too.
+            if not patient or time.monotonic() - arrived >= timeout:
                 self._timeouts += patient
-                return reason
+                return reason, False
             time.sleep(pause)
             pause = min(pause * 2, 0.02)
 
@@ -266,7 +292,7 @@ class JournalWriter:
 
     def _next_segment(self, length: int) -> str:
         """Create the next segment and make it the current one; return the reason if that fails."""
-        needed = length + 600
+        needed = length + ROOM_FOR_DROPS
         reason = ""
         for suffix in (MAPPED, APPENDED):
             for directory in self._directories:
@@ -287,40 +313,50 @@ class JournalWriter:
     def _create(self, directory: str, suffix: str, size: int) -> None:
         if self.size or self._fd >= 0:
             return  # A signal handler that logged meanwhile has opened one.
+        if self._nested <= 1:
+            self._withdraw()
         number = self._number + 1
         self._number = number
         path = os.path.join(directory, segment_name(self.journal, number, suffix))
-        flags = _CREATE if suffix == MAPPED else _CREATE | os.O_APPEND
-        fd = os.open(path, flags, 0o600)
+        self._unfinished.append(path)
+        fd = os.open(path, _CREATE if suffix == MAPPED else _CREATE | os.O_APPEND, 0o600)
         memory = None
         try:
             if suffix == MAPPED:
-                # A sparse file would give SIGBUS on a full tmpfs; this gives ENOSPC here.
-                os.posix_fallocate(fd, 0, size)
-                memory = mmap.mmap(fd, size)
-        except (OSError, ValueError) as error:
-            os.unlink(path)
+                memory = _map(fd, size)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
             os.close(fd)
-            raise OSError(getattr(error, "errno", errno.EINVAL), str(error)) from error
+            if isinstance(error, (OSError, ValueError)):
+                raise OSError(getattr(error, "errno", None) or errno.EINVAL, str(error)) from error
+            raise
         if memory is not None:
             os.close(fd)
-            if hasattr(mmap, "MADV_DONTDUMP"):
-                memory.madvise(mmap.MADV_DONTDUMP)
-        entry = (path, size)
+            fd = -1
         # A signal handler that logged since the number was taken has opened a later segment: this one is
         # withdrawn unused, so a reader never waits for it.
         if self._number != number:
-            os.unlink(path)
-            if memory is None:
+            if fd >= 0:
                 os.close(fd)
+            os.unlink(path)
             return
+        self._backlog.append((path, size))
+        self._unfinished.clear()
+        # No call in between, see `write`.
         self.memory = memory
         self.used = 0
         self.size = size if memory is not None else 0
-        self._fd = -1 if memory is not None else fd
-        self._backlog.append(entry)
+        self._fd = fd
         self._grow = min(max(self._grow * 2, MIN_SEGMENT), MAX_SEGMENT)
         self._on_segment()
+
+    def _withdraw(self) -> None:
+        """Remove segments whose creation an exception out of a signal handler ended half way."""
+        while self._unfinished:
+            with contextlib.suppress(OSError):
+                os.unlink(self._unfinished[-1])
+            self._unfinished.pop()
 
     def _finish_segment(self) -> None:
         """Fill the rest of the current segment, which tells the reader that no more comes in it."""
@@ -329,217 +365,138 @@ class JournalWriter:
             try:
                 os.write(fd, END_LINE)
             except OSError:
-                pass  # The reader moves on as well when a later segment exists and this file stopped growing.
+                pass  # The reader moves on as well once a later segment exists.
             os.close(fd)
-            return
-        memory, start, end = self.memory, self.used, self.size
-        self.used = self.size
+        # Claimed as a whole before it is filled: a finalizer that logs in between opens the next segment.
+        memory = self.memory
+        start = self.used
+        end = self.size
+        self.used = 0
+        self.size = 0
+        self.memory = None
         if memory is not None and start < end:
             memory[start:end] = b" " * (end - start - 1) + b"\n"
-        self.used = self.size = 0
 
-    def _append(self, head: bytes, tail: bytes) -> bool:
-        fd, write = self._fd, os.write
-        seq = self.seq + 1
+    def _append(self, head: bytes, tail: bytes) -> str:
+        """Append a line to an unmapped segment; return why that failed, after which the segment is closed."""
+        while True:
+            seq = self.seq + 1
+            if seq < self.limit:
+                break
+            self._next_digits()
+        fd = self._fd
+        length = len(head) + len(tail) + self.width
+        if fd < 0 or self.seq + 1 != seq or seq >= self.limit:
+            return "interrupted"
         self.seq = seq
-        line = head + self.high + self.low[seq - self.base] + tail
         written = 0
         try:
-            while written < len(line):
-                written += write(fd, line[written:])
+            written = os.write(fd, head + self.high + self.low[seq - self.base] + tail)
+            if written < length:
+                line = head + b"%d" % seq + tail
+                while written < length:
+                    written += os.write(fd, line[written:])
         except OSError as error:
-            if written:
-                self._fd = -1
-                os.close(fd)
-            self._count_drop(seq, os.strerror(error.errno or 0).lower())
-            return False
-        self.used += len(line)
+            self._fd = -1
+            os.close(fd)
+            if not written and not self.used:
+                with contextlib.suppress(OSError):
+                    os.unlink(self._backlog[-1][0])
+            self.used = 0
+            if self.seq == seq:
+                self.seq = seq - 1
+            else:
+                self._count_drop(seq, os.strerror(error.errno or 0).lower())
+            return os.strerror(error.errno or 0).lower()
+        self.used += length
         if self.used >= MAX_SEGMENT:
             self._finish_segment()
-            self.used = 0
-        return True
+        return ""
 
-    def _blank(self, start: int, end: int, seq: int) -> None:
+    def _blank(self, memory: mmap.mmap | None, start: int, end: int, seq: int) -> None:
         """Turn a claim whose copy failed (out of memory) into an empty line."""
-        memory = self.memory
         if memory is not None:
             for position in range(start, end - 1):
                 memory[position] = 32
             memory[end - 1] = 10
-        with self._lock:
-            self._count_drop(seq, "out of memory")
+        self._count_drop(seq, "out of memory")
 
     def _drop(self, reason: str) -> None:
-        seq = self.seq + 1
-        self.seq = seq
-        self._count_drop(seq, reason)
+        self._count_drop(0, reason)
 
     def _count_drop(self, seq: int, reason: str) -> None:
+        """Count a dropped line; with `seq` 0 it takes the next one."""
         now = time.time_ns()
-        drops = self._drops
+        # No call in here: a drop is counted together with its `seq`, whatever interrupts the process.
+        if not seq:
+            seq = self.seq + 1
+            self.seq = seq
+        if not self._drop_count:
+            self._drop_seq_first = seq
+            self._drop_first = now
+            self._drop_reason = reason
+        self._drop_count += 1
         self.dropped += 1
-        if drops is None:
-            self._drops = Drops(1, seq, seq, now, now, reason)
-        else:
-            self._drops = drops._replace(count=drops.count + 1, seq_last=seq, last=now)
-        self._on_drop(self._drops, self.dropped)
+        self._drop_seq_last = seq
+        self._drop_last = now
+        self._tell_drops()
+
+    def _tell_drops(self) -> None:
+        drops = None
+        if self._drop_count:
+            drops = Drops(
+                self._drop_count,
+                self._drop_seq_first,
+                self._drop_seq_last,
+                self._drop_first,
+                self._drop_last,
+                self._drop_reason,
+            )
+        self._on_drop(drops, self.dropped)
 
     def _write_drops(self) -> None:
-        drops = self._drops
-        if drops is None:
+        """Write the record about what was dropped, if it fits; a drop that comes in between stays for the next."""
+        count = self._drop_count
+        if not count:
             return
-        head, tail = self._drop_line(drops)
-        if self._fd >= 0:
-            written = self._append(head, tail)
-        elif self.used + len(head) + len(tail) + self.width + 1 <= self.size:
-            written = self.write(head, tail)
-        else:
-            return
+        seq_first = self._drop_seq_first
+        seq_last = self._drop_seq_last
+        first = self._drop_first
+        last = self._drop_last
+        self._drop_count = 0
+        drops = Drops(count, seq_first, seq_last, first, last, self._drop_reason)
+        written = False
+        try:
+            head, tail = self._drop_line(drops)
+            if self._fd >= 0:
+                written = not self._append(head, tail)
+            elif self.used + len(head) + len(tail) + self.width + 1 <= self.size:
+                written = self.write(head, tail)
+        finally:
+            if not written:
+                if not self._drop_count:
+                    self._drop_seq_last = seq_last
+                    self._drop_last = last
+                self._drop_count += count
+                self._drop_seq_first = seq_first
+                self._drop_first = first
         if written:
-            self._drops = None
-            self._on_drop(None, self.dropped)
+            self._tell_drops()
+
+
+def _map(fd: int, size: int) -> mmap.mmap:
+    # A sparse file would give SIGBUS on a full tmpfs; this gives ENOSPC here.
+    os.posix_fallocate(fd, 0, size)
+    if sys.version_info >= (3, 13):
+        memory = mmap.mmap(fd, size, trackfd=False)
+    else:
+        memory = mmap.mmap(fd, size)
+    if hasattr(mmap, "MADV_DONTDUMP"):
+        memory.madvise(mmap.MADV_DONTDUMP)
+    return memory
 
 
 def _in_event_loop() -> bool:
     """Tell whether the calling thread runs an asyncio event loop, which must not be held up."""
     events = sys.modules.get("asyncio.events")
     return events is not None and events._get_running_loop() is not None
-
-
-class Position(NamedTuple):
-    """A place in a journal: segment number (1, 2, 3 ..) and byte offset in that segment."""
-
-    segment: int
-    offset: int
-
-
-START = Position(0, 0)
-
-
-class JournalReader:
-    """Read complete lines of one journal, while it is written or after its owner died. Runs in the listener.
-
-    `segments` maps the numbers of the segments that exist to their paths; who owns the reader adds to it. Reads go
-    through `pread` into private memory: a truncated file gives a short read, not SIGBUS, and a hostile writer
-    cannot change what was checked.
-    """
-
-    __slots__ = ("_fd", "_finished", "journal", "position", "segments")
-
-    def __init__(self, journal: str, position: Position = START) -> None:
-        self.journal = journal
-        self.position = position
-        self.segments: dict[int, str] = {}
-        self._fd = -1
-        self._finished = False
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether the reader holds a descriptor."""
-        return self._fd >= 0
-
-    def read(self, limit: int, *, dead: bool = False) -> tuple[bytes, bool]:
-        """Return the next complete lines, about `limit` bytes, and whether there may be more to read now.
-
-        With `dead` the owner is known to be gone: holes are stepped over and the last half line is given too,
-        for `split_lines` to discard. `position` advances over what is returned, which never spans two segments.
-        """
-        while self._fd >= 0 or self._open_next():
-            data = self._take(limit, dead=dead)
-            if self._finished:
-                self.close()
-            if data:
-                return data, self._finished or len(data) >= limit // 2
-            if not self._finished:
-                break
-        return b"", False
-
-    def read_range(self, start: Position, end: Position) -> list[bytes]:
-        """Return again, segment by segment, the bytes between two positions: to recover an interrupted batch."""
-        parts = []
-        for number in sorted(number for number in self.segments if start.segment <= number <= end.segment):
-            first = start.offset if number == start.segment else 0
-            with open(self.segments[number], "rb", buffering=0) as file:
-                file.seek(first)
-                parts.append(file.read(end.offset - first) if number == end.segment else file.read())
-        return parts
-
-    def close(self) -> None:
-        """Close the descriptor; the next read opens it again."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def _open_next(self) -> bool:
-        """Open the segment at `position`, or the first one behind it."""
-        number = self.position.segment
-        while True:
-            chosen = min((n for n in self.segments if n > number or (n == number and not self._finished)), default=0)
-            if not chosen:
-                return False
-            try:
-                self._fd = os.open(self.segments[chosen], os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.ELOOP):
-                    raise
-                del self.segments[chosen]
-                continue
-            if chosen != number:
-                self.position = Position(chosen, 0)
-            self._finished = False
-            return True
-
-    def _take(self, limit: int, *, dead: bool) -> bytes:
-        """Read complete lines of the open segment and note whether it is finished."""
-        number, offset = self.position
-        fd = self._fd
-        appended = self.segments[number].endswith(APPENDED)
-        if not dead and os.pread(fd, 1, offset) in (b"\0", b""):
-            self._finished = self._is_over(number, offset, appended=appended)
-            return b""
-        while True:
-            data = os.pread(fd, limit, offset)
-            full = len(data) == limit
-            if not dead:
-                zero = data.find(b"\0")
-                if zero >= 0:
-                    data, full = data[:zero], False
-            cut = data.rfind(b"\n") + 1
-            if cut or not full:
-                break
-            limit *= 4  # One line longer than the limit: go on until its end.
-        if full or not dead:
-            data = data[:cut]
-        offset += len(data)
-        self.position = Position(number, offset)
-        if dead:
-            self._finished = not data
-        elif appended:
-            self._finished = data.endswith(b"\n" + END_LINE) or data == END_LINE
-        else:
-            self._finished = bool(data) and offset >= os.fstat(fd).st_size
-        return data
-
-    def _is_over(self, number: int, offset: int, *, appended: bool) -> bool:
-        """Tell whether a segment with nothing at `offset` will never have more."""
-        stat = os.fstat(self._fd)
-        if not appended and 0 < stat.st_size <= offset:
-            return True
-        # Given up by its writer: an appended one whose last line could not be written, a withdrawn mapped one.
-        later = any(n > number for n in self.segments)
-        return later and (appended or (offset == 0 and stat.st_nlink == 0))
-
-
-def split_lines(data: bytes) -> list[bytes]:
-    """Split what `JournalReader.read` returned into lines without newline.
-
-    Blank lines (filled rests and failed claims) and the end line are left out, and so is what holes of zeros tore
-    apart: the call that would have filled them never returned.
-    """
-    lines = data.split(b"\n")
-    if b"\0" in data:
-        # The half line before a hole goes; a whole line may begin directly behind the hole.
-        lines = [line[line.rfind(b"\0") + 1 :] for line in lines[:-1]]
-    elif lines[-1]:
-        lines.pop()
-    return [line for line in lines if line and line != b"-" and not line.isspace()]

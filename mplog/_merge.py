@@ -6,15 +6,22 @@ clocks say: a key that goes back is lifted to just above the one before it.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from itertools import islice
-from operator import lt
+from operator import itemgetter, lt
 from typing import NamedTuple
 
-from mplog._journal import Position, split_lines
+from mplog._decode import clean
+from mplog._reader import Position, split_lines
 
 KEY = 16
 PREFIX = KEY + 1
+
+_CONTROLS = [bytes((code,)) for code in [*range(1, 10), *range(11, 32), 127]]
+_UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
+_SHAPE, _SHAPES = itemgetter(slice(KEY, KEY + 2)), {b" {"}
+"""What stands between a line's key and its first field: a space and a brace."""
 
 
 class Range(NamedTuple):
@@ -24,32 +31,51 @@ class Range(NamedTuple):
     end: Position
     floor: int
     last: int
-    count: int
+    count: int  # type: ignore[assignment]
+    wall: int = 0
+    """For captured output, which has no time of its own: when it was written, in ns since 1970."""
 
 
 class Chunk:
-    """The complete lines of one read, in order, with the place of each in its segment."""
+    """The complete lines of one read, in order, with the place of each in its segment.
+
+    Args:
+        data: what the reader returned.
+        start: where it begins.
+        end: where it ends; the beginning of the next segment if it finishes its own.
+        previous: the line before, or `bound` of a key.
+    """
 
     __slots__ = ("_ends", "damaged", "end", "lines", "start")
 
-    def __init__(self, data: bytes, start: Position, end: Position, floor: int) -> None:
+    def __init__(self, data: bytes, start: Position, end: Position, previous: bytes) -> None:
         self.start, self.end = start, end
-        lines = split_lines(data)
-        whole = [line for line in lines if line[PREFIX - 1 : PREFIX + 1] == b" {" and line[-1] == 125]
-        torn = b"\0" in data
-        self.damaged = 0 if torn else len(lines) - len(whole)
+        self.damaged = 0
         self._ends: list[int] | None = None
-        if torn or len(whole) != data.count(b"\n"):
-            self._ends = _line_ends(data, whole, start.offset)
-        self.lines = ascending(whole, floor)
+        whole = data.split(b"\n")
+        last = whole.pop()
+        if whole and whole[-1].isspace():
+            whole.pop()  # the filled rest of a segment, which `end` covers
+        count = len(whole)
+        # All at once where all are as they should be, which is nearly always.
+        if last or data.count(b"}\n") != count or set(map(_SHAPE, whole)) != _SHAPES or b"\0" in data:
+            lines = split_lines(data)
+            whole = [line for line in lines if _SHAPE(line) == b" {" and line[-1] == 125]
+            torn = b"\0" in data
+            self.damaged = 0 if torn else len(lines) - len(whole)
+            if torn or len(whole) != count:
+                self._ends = _line_ends(data, whole, start.offset)
+        if not is_printable(data):
+            whole = [line if is_printable(line) else clean(line) for line in whole]
+        self.lines = ascending(whole, previous)
 
     def position(self, index: int) -> Position:
         """Return the position behind the first `index` lines."""
         if index == len(self.lines):
             return self.end
         if self._ends is not None:
-            return Position(self.end.segment, self._ends[index - 1]) if index else self.start
-        return Position(self.end.segment, self.start.offset + sum(map(len, self.lines[:index])) + index)
+            return Position(self.start.segment, self._ends[index - 1]) if index else self.start
+        return Position(self.start.segment, self.start.offset + sum(map(len, self.lines[:index])) + index)
 
     def drop(self, index: int) -> None:
         """Forget the first `index` lines."""
@@ -69,25 +95,50 @@ def _line_ends(data: bytes, lines: list[bytes], offset: int) -> list[int]:
     return ends
 
 
-def key_of(line: bytes) -> int:
-    """Return a line's key in ns; 0 where it is not hexadecimal."""
+def is_printable(data: bytes) -> bool:
+    """Tell whether lines hold only what our encoder lets through: nothing that could drive a terminal.
+
+    Thirty searches that find nothing cost half of one pass that looks at each byte.
+    """
+    for control in _CONTROLS:
+        if control in data:
+            return False
+    if data.isascii():
+        return True
     try:
-        return int(line[:KEY], 16)
+        return not _UNSAFE.search(data.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def key_of(line: bytes) -> int:
+    """Return a line's key in ns; 0 where it is not sixteen lower-case hexadecimal digits."""
+    try:
+        key = int(line[:KEY], 16)
     except ValueError:
         return 0
+    return key if b"%016x" % key == line[:KEY] else 0
 
 
-def ascending(lines: list[bytes], floor: int) -> list[bytes]:
-    """Return the lines with keys lifted where they go back, so that sorting keeps their order."""
-    if not lines or (key_of(lines[0]) >= floor and all(map(lt, lines, islice(lines, 1, None)))):
+def bound(key: int) -> bytes:
+    """Return what is greater than every line with this key or a lower one, and less than all others."""
+    return b"%016x\xff" % key
+
+
+def ascending(lines: list[bytes], previous: bytes) -> list[bytes]:
+    """Return the lines with keys lifted where they go back, so that sorting keeps their order.
+
+    What comes out depends on the lines and on `previous` alone, not on how they were cut into chunks: recovery has
+    to compute the same batch again.
+    """
+    if not lines or (lines[0] > previous and all(map(lt, lines, islice(lines, 1, None)))):
         return lines
     lifted = []
     for line in lines:
-        key = key_of(line)
-        if key <= floor:
-            key = min(floor + 1, 0xFFFF_FFFF_FFFF_FFFF)
+        if line <= previous:
+            key = min(key_of(previous) + 1, 0xFFFF_FFFF_FFFF_FFFF)
             line = b"%016x" % key + line[KEY:]
-        floor = key
+        previous = line
         lifted.append(line)
     return lifted
 
@@ -95,18 +146,19 @@ def ascending(lines: list[bytes], floor: int) -> list[bytes]:
 def take(chunks: list[Chunk], watermark: int, now: int, floor: int) -> tuple[list[bytes], Range | None]:
     """Take the lines of one journal with keys up to `watermark` off its chunks.
 
-    Keys in the future (another boot, a damaged clock, a hostile writer) are taken at once: nothing can be waited for.
+    Keys in the future (another boot, a damaged clock, a hostile writer) are taken at once, and so are those that are
+    none: nothing can be waited for. `floor` is the key of the line taken last.
     """
     if not chunks:
         return [], None
     start = chunks[0].start
     end = start
     taken: list[bytes] = []
-    limit = b"%016x\xff" % watermark
+    limit = bound(watermark)
     while chunks:
         chunk = chunks[0]
         lines = chunk.lines
-        if not lines or lines[-1] <= limit or key_of(lines[-1]) > now:
+        if not lines or lines[-1] <= limit or not 0 < key_of(lines[-1]) <= now:
             taken += lines
             end = chunk.end
             del chunks[0]
@@ -119,18 +171,21 @@ def take(chunks: list[Chunk], watermark: int, now: int, floor: int) -> tuple[lis
         break
     if end == start:
         return taken, None
-    return taken, Range(start, end, floor, key_of(taken[-1]) if taken else floor, len(taken))
+    if not taken:
+        return taken, Range(start, end, floor, floor, 0)
+    if key_of(taken[0]) <= floor:
+        floor = max(0, key_of(taken[0]) - 1)  # The same key as the line before, and in order: see `retake`.
+    return taken, Range(start, end, floor, key_of(taken[-1]), len(taken))
 
 
 def retake(parts: list[bytes], taken: Range) -> list[bytes]:
     """Return again the lines of a range from its bytes, segment by segment: for recovery."""
     lines: list[bytes] = []
-    floor = taken.floor
+    previous = bound(taken.floor)
     for data in parts:
-        chunk = Chunk(data, taken.start, taken.end, floor)
-        lines += chunk.lines
-        if chunk.lines:
-            floor = key_of(chunk.lines[-1])
+        if data:
+            lines += Chunk(data, taken.start, taken.end, previous).lines
+            previous = lines[-1] if lines else previous
     return lines
 
 

@@ -107,9 +107,11 @@ def read_owner(fd: int) -> OwnerState:
     data = os.pread(fd, SIZE, 0)
     try:
         identity = json.loads(data[: _SLOTS[0]].partition(b"\n")[0])
-    except ValueError:
+    except (ValueError, RecursionError):
         identity = {}
-    if not isinstance(identity, dict):
+    if not isinstance(identity, dict) or not (
+        isinstance(identity.get("pid", 0), int) and isinstance(identity.get("process", ""), str)
+    ):
         identity = {}
     slots = [_read_slot(data[start : start + _SLOT_SIZE]) for start in _SLOTS]
     _, drops, dropped = max(slots, key=lambda slot: slot[0])

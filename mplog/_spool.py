@@ -22,6 +22,7 @@ import json
 import os
 import re
 import stat
+import time
 from typing import Any, NamedTuple
 
 from mplog import _lock
@@ -169,8 +170,31 @@ class Spool:
             return None if found is None else found.pid
         return None
 
+    def close_journals(self) -> bool:
+        """Remove the directories of journals; return False, and leave them, if a journal is in one or being made.
+
+        Nobody can begin a journal afterwards without making the directory again. The caller holds the session's lock.
+        """
+        for directory in self.journal_directories:
+            with contextlib.suppress(OSError):
+                for name in os.listdir(directory):
+                    path = os.path.join(directory, name)
+                    if not name.endswith((".owner", ".mapped", ".appended")) and _age(path) > 5.0:
+                        os.unlink(path)
+            try:
+                os.rmdir(directory)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                self.revive(self.journals)
+                return False
+        return True
+
     def clear(self) -> None:
-        """Remove the session's directory. The caller holds the session's lock and knows that nobody is left."""
+        """Remove the session's directory, unless somebody has begun a journal in it again.
+
+        The caller holds the session's lock and has closed the journals.
+        """
         for top in (self.second, self.path):
             if top:
                 remove_tree(top)
@@ -233,15 +257,22 @@ def private_directory(path: str) -> None:
         raise SpoolError(errno.EACCES, f"`spool` {path!r} is not writable; set another `spool`.")
 
 
+def _age(path: str) -> float:
+    return time.time() - os.stat(path, follow_symlinks=False).st_mtime
+
+
 def remove_tree(path: str) -> None:
-    """Remove one session's directory with its journals; what is missing already is fine."""
-    for directory in (os.path.join(path, "journals"), path):
-        try:
-            names = os.listdir(directory)
-        except OSError:
-            continue
-        for name in names:
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(directory, name))
+    """Remove one session's directory; what is missing already is fine, and what is in use stays."""
+    with contextlib.suppress(OSError):
+        os.rmdir(os.path.join(path, "journals"))
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return
+    if "journals" in names:
+        return
+    for name in names:
         with contextlib.suppress(OSError):
-            os.rmdir(directory)
+            os.unlink(os.path.join(path, name))
+    with contextlib.suppress(OSError):
+        os.rmdir(path)

@@ -29,13 +29,13 @@ class Stats:
     def bury(self, journal: Journal) -> None:
         """Keep the line of a process whose journal goes."""
         self.damaged += journal.damaged
-        if journal.is_worker and journal.identity:
+        if journal.identity:
             self._ended.append(_line(journal))
             del self._ended[:-MOST_ENDED]
 
     def to_json(self, journals: Iterable[Journal], deliveries: Iterable[Delivery]) -> bytes:
         """Return the counts as one JSON object."""
-        living = [_line(journal) for journal in journals if journal.is_worker and journal.identity]
+        living = [_line(journal) for journal in journals if journal.identity]
         content = {
             "listener": {"pid": os.getpid()},
             "records": self.records,

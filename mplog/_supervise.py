@@ -26,6 +26,8 @@ TAKEN = 3
 
 def main(path: str, second: str = "") -> None:
     """Be the supervisor: fork the listener, and fork it again when it was killed."""
+    # A program that ignores SIGCHLD passes that on, and then nobody's `waitpid` learns how a child ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE):
         # Ctrl-C and a hang-up go to the whole group; the listener ends when the last worker has.
@@ -46,7 +48,8 @@ def main(path: str, second: str = "") -> None:
                 code = listen(spool)
             except BaseException as error:
                 with contextlib.suppress(Exception):
-                    sys.stderr.write(f"mplog: the listener ended with {type(error).__name__}: {error}\n")
+                    if len(failures) < 3:
+                        sys.stderr.write(f"mplog: the listener ended with {type(error).__name__}: {error}\n")
             finally:
                 with contextlib.suppress(Exception):
                     sys.stdout.flush()
@@ -57,7 +60,8 @@ def main(path: str, second: str = "") -> None:
             return
         now = time.monotonic()
         failures = [moment for moment in failures if now - moment < 10.0] + [now]
-        if len(failures) > 5:
+        # One that fails by itself would fail again at once; one that was killed is replaced at once.
+        if len(failures) > 5 and code >= 0:
             time.sleep(min(1.0, 0.1 * len(failures)))
         if not os.path.isdir(path) or (code == 1 and len(failures) > 20):
             return
@@ -88,6 +92,7 @@ def listen(spool: Spool) -> int:
 def _watch(pid: int, spool: Spool) -> int:
     """Wait for the listener to end; kill it when it is stuck. A stopped one is left alone."""
     began = time.monotonic()
+    suspect = False
     while True:
         if hasattr(signal, "sigtimedwait"):
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
@@ -101,8 +106,12 @@ def _watch(pid: int, spool: Spool) -> int:
             found, status = os.waitpid(pid, os.WNOHANG)
         if found:
             return os.waitstatus_to_exitcode(status)
-        if time.monotonic() - began > STUCK_AFTER and _is_stuck(pid, spool):
-            os.kill(pid, signal.SIGKILL)
+        if time.monotonic() - began > STUCK_AFTER:
+            stuck = _is_stuck(pid, spool)
+            # Seen twice: one that was just let go on has had no time for a step yet.
+            if stuck and suspect:
+                os.kill(pid, signal.SIGKILL)
+            suspect = stuck
 
 
 def _is_stuck(pid: int, spool: Spool) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 import time
@@ -16,6 +17,10 @@ from mplog.exceptions import ConfigError
 
 Identity = tuple[int, int]
 """Device and inode."""
+
+
+ROTATE_AGAIN = 5.0
+"""Seconds after which a rotation that failed is tried again."""
 
 
 class LogFile:
@@ -55,6 +60,8 @@ class LogFile:
         self._fd = -1
         self._identity: Identity | None = None
         self._rollover = float("inf")
+        self._rotate_at = 0.0
+        """When to try again a rotation that failed (monotonic)."""
 
     def ready(self) -> bool:
         """Open the file, or open it anew if its name now belongs to another file. False: `error` says why."""
@@ -81,23 +88,55 @@ class LogFile:
         """Return the size of the open file in bytes."""
         return os.fstat(self._fd).st_size
 
+    def seal(self) -> None:
+        """End somebody else's half line, which must not swallow our first record.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        size = self.size()
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the open file has no name any more: what is written to it is lost."""
+        return self._fd < 0 or os.fstat(self._fd).st_nlink == 0
+
     def write(self, data: bytes, base: int) -> int:
         """Append the rest of a batch that begins at file offset `base`; return how much of `data` is there now.
 
         The file itself tells how much that is, so a short write or an I/O error resumes at the exact byte.
         """
+        there = 0
         try:
             there = min(max(self.size() - base, 0), len(data))
             view = memoryview(data)
             while there < len(data):
                 there += os.write(self._fd, view[there:])
             self.error = None
-            return there
         except OSError as error:
             self.error = error
             with contextlib.suppress(OSError):
-                return min(max(self.size() - base, 0), len(data))
-            return 0
+                there = min(max(self.size() - base, 0), len(data))
+        return there
+
+    def common(self, data: bytes, offset: int) -> tuple[int, bool]:
+        """Return how much of `data` stands at `offset`, and whether something else stands behind that.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        found = b""
+        while len(found) <= len(data):
+            more = os.pread(self._fd, len(data) + 1 - len(found), offset + len(found))
+            if not more:
+                break
+            found += more
+        if data.startswith(found):
+            return len(found), False
+        differs = (index for index, (here, there) in enumerate(zip(found, data, strict=False)) if here != there)
+        return next(differs, len(data)), True
 
     def sync(self) -> bool:
         """Sync the file in durable mode. False: the kernel may have dropped the pages; a second try would lie."""
@@ -111,7 +150,13 @@ class LogFile:
         return True
 
     def due(self, length: int) -> bool:
-        """Tell whether the file is to be rotated before `length` more bytes."""
+        """Tell whether the file is to be rotated before `length` more bytes.
+
+        Raises:
+            OSError: the file's size cannot be told.
+        """
+        if time.monotonic() < self._rotate_at:
+            return False
         if self._max_bytes:
             size = self.size()
             if size and size + length > self._max_bytes:
@@ -140,10 +185,28 @@ class LogFile:
                 self._sync_directory()
         except OSError as error:
             self.error = error
+            self._rotate_at = time.monotonic() + ROTATE_AGAIN
             return False
+        self.compress()
+        return True
+
+    def compress(self) -> None:
+        """Begin to compress rotated files that are plain, if they are to be compressed."""
         if self._compressor is not None:
             self._compressor.start()
-        return True
+
+    def find(self, identity: Identity) -> LogFile | None:
+        """Return the file of this identity, opened, if it is still in the directory: the log under another name."""
+        directory = os.path.dirname(self.path) or "."
+        with contextlib.suppress(OSError), os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.inode() != identity[1]:
+                    continue
+                other = LogFile(entry.path, mode=self._mode, durable=self._durable)
+                if other.ready() and other.identity == identity:
+                    return other
+                other.close()
+        return None
 
     def close(self) -> None:
         """Close the file."""
@@ -170,11 +233,14 @@ class LogFile:
         except FileNotFoundError:
             os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
             self._fd, self._identity = open_log(self.path, self._mode)
+        try:
+            # A second listener, of another spool, waits: two would mix their batches. Who only reads is not held up.
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                self.close()
+                raise OSError(errno.EBUSY, "another listener writes to it", self.path) from error
         self._rollover = _rotation.next_rollover(self._every, self._opened())
-        size = self.size()
-        # Somebody else's half line must not swallow our first record.
-        if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            os.write(self._fd, b"\n")
 
     def _opened(self) -> float:
         """Return since when the file is filled: a file that exists goes on with its period."""

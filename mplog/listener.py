@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import select
-import sys
 import threading
 import time
 from collections import deque
@@ -19,42 +18,29 @@ from collections.abc import Callable
 from typing import Any
 
 from mplog import _certificate, _lock
+from mplog._batch import Batch, BatchWriter
 from mplog._commit import CommitLog, Intent
 from mplog._control import Expiry
-from mplog._delivery import ConsoleTarget, Delivery, HandlerTarget, say
-from mplog._drops import drop_fields, drop_line
-from mplog._handler_specs import build_handler
-from mplog._intake import Intake, Journal
-from mplog._journal import JournalWriter, Policy
-from mplog._merge import PREFIX, Range, count_late, key_of, merge, retake, without_keys
-from mplog._owner import Owner, identity
+from mplog._delivery import Delivery, HandlerTarget, say
+from mplog._intake import Intake
+from mplog._merge import Range, bound, count_late, key_of, merge
+from mplog._raw import Outputs
 from mplog._record import encode_record
 from mplog._spool import Spool, Status
 from mplog._stats import Stats
+from mplog._targets import encoder, log_file, targets
 from mplog.config import Config
-from mplog.exceptions import ConfigError
-from mplog.formatters import ConsoleFormatter, JsonFormatter, PatternFormatter, TextFormatter
-from mplog.handlers import LogFile
 
 HOLD_BACK = 20_000_000
 """Nanoseconds a record waits for older ones that are just being written."""
 BUSY_PAUSE, IDLE_PAUSE = 0.002, 0.05
 EVER = (1 << 64) - 1
-RETRY_AFTER = (0.05, 1.0)
-"""Seconds between tries to write to a file that fails, first and longest."""
 GIVE_UP_AFTER = 30.0
-"""Seconds for which a listener without workers keeps trying to write what it has, before it leaves the spool as it is."""
-
-
-class _Batch:
-    """What is on its way to the file."""
-
-    __slots__ = ("data", "intent", "intended", "lines", "written")
-
-    def __init__(self, intent: Intent, lines: list[bytes], data: bytes) -> None:
-        self.intent, self.lines, self.data = intent, lines, data
-        self.intended = False
-        self.written = 0
+"""Seconds for which a listener without workers tries to write what it has, before it leaves the spool as it is."""
+MOST_NOTES = 10_000
+"""Records of the listener's own that wait for the file; further ones are left out."""
+REPORT_EVERY = 60.0
+"""Seconds in which one handler's failures are reported once."""
 
 
 class Listener:
@@ -75,27 +61,31 @@ class Listener:
         self.spool = spool
         self.config = config
         self.stats = Stats()
+        self._level = config.level.get("mplog", config.level.get("", 0))
+        self._seq = 0
+        self._notes: deque[tuple[bytes, str]] = deque()
+        """Lines of the listener's own, each with the journal whose owner's death it reports."""
+        self._reporting: set[str] = set()
+        self._certificates = _certificate.Registry(spool)
         self._commits = CommitLog(spool.file("commits"))
         self._commits.load()
-        self._owner = Owner(spool.journal_directories, identity("listener"))
-        self._own = JournalWriter(
-            self._owner.journal, spool.journal_directories, Policy(overflow="drop"), drop_line=drop_line
-        )
-        self.intake = Intake(spool.journal_directories, self._commits.progress, self._owner.journal)
-        self._file = _log_file(config)
+        self.stats.restarts = self._commits.starts - 1
+        outputs = _outputs(config, self._commits)
+        self.intake = Intake(spool.journal_directories, self._commits.progress, outputs)
         if config.max_bytes:
             self.intake.budget = max(4096, min(self.intake.budget, config.max_bytes // 4))
-        self._encode = _encoder(config)
-        self._deliveries = [Delivery(target) for target in _targets(config, stream, handlers)]
+        self._writer = BatchWriter(log_file(config), self._commits, self.note)
+        self._encode = encoder(config)
+        self._deliveries = [
+            Delivery(target, essential=config.file is None) for target in targets(config, stream, handlers)
+        ]
         self._undelivered: deque[tuple[int, dict[str, Range]]] = deque()
-        self._batch: _Batch | None = None
-        self._trouble: tuple[float, str] | None = None
-        self._retry_at = 0.0
-        self._retry_pause = RETRY_AFTER[0]
         self._committed = 0
-        self._hung: set[str] = set()
+        self._reported_at: dict[str, float] = {}
         self._expiry = Expiry(spool)
+        self._lonely_since = 0.0
         self._wake_fd = -1
+        self._poll = select.poll()
         self._status_fd = os.open(
             spool.file("status"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
         )
@@ -110,17 +100,20 @@ class Listener:
         now = time.monotonic_ns()
         self._heed_wake()
         self.intake.scan(force=self._asked)
-        for journal in self.intake.check_owners(force=self._asked):
-            self._on_death(journal)
-        busy = self.intake.read()
-        watermark = self.intake.watermark(EVER if drain else now - HOLD_BACK)
-        if self._batch is None and self._can_write():
+        for journal in self.intake.check_owners(force=self._asked or drain):
+            journal.identity = journal.state().identity or journal.identity
+            self._certificates.look(journal)
+        busy = False
+        # While a batch waits for the file, the journals keep what is new; so does who is just a little too slow.
+        if self._writer.batch is None and not any(delivery.holds_up() for delivery in self._deliveries):
+            busy = self.intake.read(now, force=self._asked)
+            watermark = self.intake.watermark(EVER if drain else now - HOLD_BACK)
             self._take_batch(watermark, now)
-        if self._batch is not None:
-            busy = True
-            self._write_batch()
-        if self._batch is None and not self._trouble:
-            self._committed = max(self._committed, min(watermark, now))
+            busy = self._write_batch() or busy
+            if self._writer.batch is None:
+                self._committed = max(self._committed, min(watermark, now))
+        else:
+            busy = self._write_batch()
         self._settle_deliveries()
         self._bury()
         self._expiry.look(now)
@@ -130,135 +123,126 @@ class Listener:
     def run(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Step until the last owner is gone, or until `stopping`; wait in between as long as nothing happens."""
         pause = BUSY_PAUSE
+        errors = 0
         while not stopping():
+            busy = False
             try:
                 busy = self.step()
+                if not busy and self._is_lonely() and self._try_end():
+                    return
             except Exception as error:  # whatever a step meets, the next one goes on
                 self.stats.errors += 1
-                if self.stats.errors <= 3:
+                errors += 1
+                if errors <= 3:
                     say(f"the listener met {type(error).__name__}: {error}; it goes on.")
-                busy = False
-            if not busy and not self.intake.alive() and not self.intake.pending() and self._try_end():
-                return
             pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
             self._wait(pause)
 
     def finish(self, timeout: float) -> bool:
-        """Drain what there is, wait for console and handlers, close the file; tell whether nothing was left."""
+        """Drain what there is, wait for console and handlers, and end them; tell whether nothing was left."""
         deadline = time.monotonic() + timeout
-        self.intake.scan(force=True)
-        clean = False
-        while time.monotonic() < deadline:
-            busy = self.step(drain=True)
-            clean = not busy and self._batch is None and not self.intake.pending()
-            if clean:
-                break
-            if self._trouble:
-                self._wait(BUSY_PAUSE)
+        clean = self._drain(deadline)
         # Each waits for itself: one that hangs must not cost the others their time.
         for delivery in self._deliveries:
-            clean = delivery.finish(min(deadline, time.monotonic() + 1.0) if delivery.stuck else deadline) and clean
+            clean = delivery.finish(min(deadline, time.monotonic() + 1.0) if delivery.hangs else deadline) and clean
         self._settle_deliveries()
         for delivery in self._deliveries:
-            if isinstance(delivery.target, HandlerTarget):
+            if isinstance(delivery.target, HandlerTarget) and not delivery.hangs:
                 delivery.target.close()
         self._publish(time.monotonic_ns())
         return clean
 
     def close(self) -> None:
-        """Give back files, descriptors and the listener's own journal."""
-        self._own.close()
-        self._owner.release()
+        """Give back files and descriptors."""
         self.intake.close()
         self._commits.close()
-        if self._file is not None:
-            self._file.finish(5.0)
+        if self._writer.file is not None:
+            self._writer.file.finish(5.0)
         for fd in (self._wake_fd, self._status_fd):
             if fd >= 0:
                 os.close(fd)
         self._wake_fd = self._status_fd = -1
 
-    def note(self, levelno: int, msg: str, **fields: Any) -> None:
-        """Write a record of mplog's own into the log."""
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._status_fd < 0
+
+    def note(self, levelno: int, msg: str, *, reports: str = "", **fields: Any) -> None:
+        """Write a record of mplog's own into the log.
+
+        Args:
+            levelno: its level.
+            msg: its message, final.
+            reports: the journal whose owner's death it reports.
+            fields: its own fields.
+        """
+        if levelno < self._level or len(self._notes) >= MOST_NOTES:
+            return
         record = logging.LogRecord("mplog", levelno, "", 0, msg, None, None)
         record.processName, record.threadName, record.funcName = "mplog", "listener", ""
+        # A listener thread shares its pid, and with it the counted `seq`, with a worker; its thread id is its own.
+        record.process = threading.get_native_id()
         record.__dict__.update(fields)
+        self._seq += 1
         head, tail = encode_record(record, time.monotonic_ns())
-        self._own.write(head, tail, levelno)
+        self._notes.append((head + b"%d" % self._seq + tail.rstrip(b"\n"), reports))
 
     def _take_batch(self, watermark: int, now: int) -> None:
         runs, ranges = self.intake.take(watermark, now)
-        if not ranges:
+        due = []
+        limit = bound(watermark)
+        while self._notes and self._notes[0][0] <= limit:
+            due.append(self._notes.popleft())
+        if not ranges and not due:
             return
+        notes = [line for line, _ in due]
+        if notes:
+            runs.append(notes)
         lines = merge(runs) if runs else []
-        self.stats.late += count_late(lines, self._commits.newest)
-        newest = max(self._commits.newest, min(key_of(lines[-1]), now)) if lines else self._commits.newest
-        data = self._encode(lines) if self._file is not None and lines else b""
-        if data and self._file is not None and self._file.due(len(data)):
-            self._rotate(self._file)
-        intent = Intent(self._commits.generation + 1, None, newest, ranges)
-        if data and self._file is not None:
-            intent = intent._replace(file=(*self._file.identity, self._file.size()))
-        self._batch = _Batch(intent, lines, data)
+        newest = self._commits.newest
+        self.stats.late += count_late(lines, newest)
+        if lines:
+            newest = max(newest, min(key_of(lines[-1]), now))
+        intent = Intent(
+            self._commits.generation + 1,
+            None,
+            newest,
+            ranges,
+            tuple(line.decode("utf-8", "replace") for line in notes),
+            tuple(journal for _, journal in due if journal),
+        )
+        self._writer.batch = Batch(intent, lines, self._encode(lines) if lines else b"")
 
-    def _write_batch(self) -> None:
-        """Intent, write, done: the order on which "exactly once" rests."""
-        batch = self._batch
-        assert batch is not None
-        if time.monotonic() < self._retry_at:
-            return
-        if not batch.intended:
-            try:
-                self._commits.intend(batch.intent)
-            except OSError as error:
-                # Better at least once than not at all: a full spool is emptied only by going on.
-                self._commits.generation = batch.intent.generation
-                self._commits.undelivered.append(batch.intent)
-                self.stats.errors += 1
-                if self.stats.errors <= 3:
-                    say(f"the intent cannot be stored in {self._commits.path!r} ({error.strerror}); going on without.")
-            batch.intended = True
-        if batch.data and self._file is not None:
-            assert batch.intent.file is not None
-            batch.written = self._file.write(batch.data, batch.intent.file[2])
-            if batch.written < len(batch.data):
-                self._fail(self._file.error)
-                return
-            if not self._file.sync():
-                self._abandon_file(self._file, batch)
-                return
-        self._batch = None
-        self._recovered_trouble()
-        self._finish_batch(batch)
-
-    def _finish_batch(self, batch: _Batch) -> None:
+    def _write_batch(self) -> bool:
+        """Write the batch; return whether there was one, and it is done."""
+        pending = self._writer.batch
+        if pending is None:
+            return False
+        alone = not (pending.lines and self._deliveries) and not self._undelivered
+        batch = self._writer.write(delivered=alone)
+        if batch is None:
+            return False
         generation = batch.intent.generation
         self.stats.records += len(batch.lines)
+        self._reporting.difference_update(batch.intent.reported)
         if batch.lines:
             for delivery in self._deliveries:
                 delivery.put(generation, batch.lines)
-        waiting = bool(batch.lines and self._deliveries)
-        with contextlib.suppress(OSError):
-            self._commits.done(generation, delivered=not waiting and not self._undelivered)
         self._undelivered.append((generation, batch.intent.ranges))
+        return True
 
     def _settle_deliveries(self) -> None:
-        """Forget the batches that console and handlers are through with; say which of them hang."""
+        """Forget the batches that console and handlers are through with; say which of them hang, fail or skip."""
         through = EVER
         for delivery in self._deliveries:
-            if delivery.stuck:
-                if delivery.target.name not in self._hung:
-                    self._hung.add(delivery.target.name)
-                    self.note(
-                        logging.ERROR,
-                        f"handler {delivery.target.name} hangs; the file goes on without it",
-                        event="handler_hangs",
-                        handler=delivery.target.name,
-                    )
-            else:
-                self._hung.discard(delivery.target.name)
-                if not delivery.idle:
-                    through = min(through, delivery.generation)
+            through = min(through, delivery.through())
+            report = delivery.report()
+            now = time.monotonic()
+            if report is not None and now - self._reported_at.get(report[0], -REPORT_EVERY) >= REPORT_EVERY:
+                self._reported_at[report[0]] = now
+                counts: dict[str, Any] = {"failed": delivery.failed, "skipped": delivery.skipped}
+                self.note(logging.ERROR, report[1], event=report[0], handler=delivery.target.name, **counts)
         last = 0
         while self._undelivered and self._undelivered[0][0] <= through:
             last, ranges = self._undelivered.popleft()
@@ -267,163 +251,112 @@ class Listener:
             with contextlib.suppress(OSError):
                 self._commits.delivered(last)
 
-    # The file and its troubles.
-
-    def _can_write(self) -> bool:
-        if time.monotonic() < self._retry_at:
-            return False
-        if self._file is None:
-            return True
-        if not self._file.ready():
-            self._fail(self._file.error)
-            return False
-        if self._file.replaced:
-            self._file.replaced = False
-            self.note(logging.WARNING, "the log file was replaced; this is a new one", event="file_replaced")
-        return True
-
-    def _fail(self, error: OSError | None) -> None:
-        now = time.monotonic()
-        reason = (error.strerror or str(error)) if error else "unknown error"
-        if self._trouble is None:
-            self._trouble = (now, reason)
-            say(f"`{self.config.file}` cannot be written ({reason}); the journals keep the records, trying again.")
-        self._retry_at = now + self._retry_pause
-        self._retry_pause = min(self._retry_pause * 2, RETRY_AFTER[1])
-
-    def _recovered_trouble(self) -> None:
-        if self._trouble is None:
-            return
-        since, reason = self._trouble
-        seconds = time.monotonic() - since
-        self._trouble, self._retry_pause = None, RETRY_AFTER[0]
-        self.note(
-            logging.WARNING,
-            f"the log file could not be written for {seconds:.1f} s: {reason.lower()}",
-            event="disk_full" if "space" in reason or "large" in reason else "file_failed",
-            seconds=round(seconds, 3),
-            reason=reason,
-        )
-
-    def _rotate(self, file: LogFile) -> None:
-        with contextlib.suppress(OSError):
-            self._commits.rotate(file.identity)
-        if not file.rotate(file.identity) and not file.ready():
-            self._fail(file.error)
-            return
-        with contextlib.suppress(OSError):
-            self._commits.rotate(None)
-
-    def _abandon_file(self, file: LogFile, batch: _Batch) -> None:
-        """Leave a file whose sync failed, and write the batch again to a fresh one (fsyncgate, LWN 752063)."""
-        say(f"`{self.config.file}` could not be synced ({file.error}); it is rotated away, its last batch written again.")
-        self._rotate(file)
-        if file.ready():
-            batch.intent = batch.intent._replace(file=(*file.identity, file.size()))
-            batch.intended = False
-
     def _recover(self) -> None:
-        """Finish what a killed listener had begun: rotation, then its batch, then what nobody was told of."""
+        """Go on where a killed listener left off: its rotation, its batch, what console and handlers had not got."""
         commits = self._commits
+        file = self._writer.file
         self.intake.scan(force=True)
-        if self._file is not None and commits.rotating is not None and self._file.rotate(commits.rotating):
-            commits.rotate(None)
-        open_intents = list(commits.undelivered)
-        pending = commits.pending
-        for intent in open_intents:
-            runs = [retake(self.intake.retake(name, taken), taken) for name, taken in intent.ranges.items()]
+        if file is not None:
+            with contextlib.suppress(OSError):
+                if commits.rotating is not None and file.rotate(commits.rotating):
+                    commits.rotate(None)
+            file.compress()
+        for intent in list(commits.undelivered):
+            runs = [self.intake.retake(name, taken) for name, taken in intent.ranges.items()]
+            runs.append([line.encode() for line in intent.notes])
             lines = merge([run for run in runs if run]) if any(runs) else []
-            for name in intent.ranges:
-                if name in self.intake.journals:
-                    self.intake.journals[name].undone += 1
-            batch = _Batch(intent, lines, self._encode(lines) if lines else b"")
-            if pending is not None and intent.generation == pending.generation:
-                self._complete(batch)
+            if commits.pending is not None and intent.generation == commits.pending.generation:
+                data = self._encode(lines) if lines and intent.file is not None else b""
+                self._writer.batch = Batch(intent, lines, data, recovered=True)
             else:
                 for delivery in self._deliveries:
                     delivery.put(intent.generation, lines)
                 self._undelivered.append((intent.generation, intent.ranges))
-
-    def _complete(self, batch: _Batch) -> None:
-        """Write what is missing of an interrupted batch."""
-        file = self._file
-        if file is None or not batch.data or batch.intent.file is None:
-            self._finish_batch(batch)
-            return
-        batch.intended = True
-        self._batch = batch
-        if not file.ready():
-            self._fail(file.error)
-            return
-        device, inode, size = batch.intent.file
-        there = _already_there(file, (device, inode), size, batch.data)
-        if there is None:
-            self.note(
-                logging.WARNING,
-                "the log file was changed by others while the listener was away; its last batch is written again",
-                event="file_replaced",
-            )
-            there = 0
-        batch.intent = batch.intent._replace(file=(*file.identity, file.size() - there))
-        self._write_batch()
+        self.intake.forget_consumed()
+        if commits.starts > 1:
+            self.note(logging.INFO, "a new listener goes on", event="listener_restarted", starts=commits.starts)
 
     # The dead, and the end.
 
-    def _on_death(self, journal: Journal) -> None:
-        state = journal.state()
-        journal.identity = state.identity or journal.identity
-        if state.drops is not None:
-            fields = drop_fields(state.drops)
-            owner = journal.identity
-            self.note(
-                logging.WARNING,
-                f"{owner.get('process', '?')}[{owner.get('pid', '?')}] " + fields.pop("msg"),
-                died_pid=owner.get("pid"),
-                died_process=owner.get("process"),
-                **fields,
-            )
-        if journal.is_worker:
-            _certificate.prepare(journal, state, self.spool)
-        elif journal.name != self._owner.journal:
-            self.stats.restarts += 1
-
     def _bury(self) -> None:
+        """Report the dead, and remove their journals once the report is stored."""
         for journal in self.intake.finished():
-            if journal.is_worker:
-                certificate = _certificate.issue(journal)
-                if certificate is not None:
-                    levelno, msg, fields = certificate
-                    if levelno >= self.config.level.get("mplog", self.config.level.get("", 0)):
-                        self.note(levelno, msg, **fields)
+            name = journal.name
+            if name in self._reporting:
+                continue
+            if name not in self._commits.reported:
+                reports = self._certificates.issue(journal)
+                if reports is None:
+                    continue
+                for levelno, msg, fields in reports:
+                    if levelno >= self._level:
+                        self._reporting.add(name)
+                        self.note(levelno, msg, reports=name, **fields)
+                if name in self._reporting:
+                    continue
             self.stats.bury(journal)
             self.intake.remove(journal)
-            self._commits.forget(journal.name)
+            self._commits.forget(name)
+        for name in self.intake.remove_outputs():
+            self._commits.forget(name)
+
+    def _is_lonely(self) -> bool:
+        """Tell whether nobody is left to listen to."""
+        if self.intake.alive():
+            self._lonely_since = 0.0
+            return False
+        self._lonely_since = self._lonely_since or time.monotonic()
+        return True
+
+    def _drain(self, deadline: float) -> bool:
+        """Step until nothing is left or until `deadline` (monotonic); tell which."""
+        self.intake.scan(force=True)
+        while True:
+            busy = self.step(drain=True)
+            if not busy and not self._is_waiting():
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            if not busy:
+                self._wait(BUSY_PAUSE)
+
+    def _is_waiting(self) -> bool:
+        """Tell whether anything is known that is not in the file, or of the dead and not reported."""
+        dead = any(journal.dead for journal in self.intake.journals.values())
+        return self._writer.batch is not None or bool(self._notes) or self.intake.pending() or dead
 
     def _try_end(self) -> bool:
         """End the session if, under its lock, still nobody else is there; leave its spool if it cannot be written."""
+        given_up = time.monotonic() - self._lonely_since > GIVE_UP_AFTER
+        if not given_up and (
+            not self._drain(time.monotonic() + 0.5)
+            or any(not delivery.idle and not delivery.hangs for delivery in self._deliveries)
+        ):
+            return False
         fd = _lock.acquire(self.spool.lock_path)
         if fd is None:
             return False
-        self.intake.scan(force=True)
-        self.intake.check_owners(force=True)
-        if self.intake.alive() or self.intake.pending():
-            _lock.release(fd)
-            return False
-        clean = self.finish(GIVE_UP_AFTER)
-        if self.intake.alive():
-            _lock.release(fd)
-            return False
-        if clean:
-            self.close()
-            self.spool.clear()
-            _lock.release(fd, remove=self.spool.lock_path)
-            with contextlib.suppress(OSError):
-                os.rmdir(os.path.dirname(self.spool.path))
-        else:
-            say(f"not everything could be written; it waits in {self.spool.path!r} for `mplog recover`.")
-            self.close()
-            _lock.release(fd)
-        return True
+        try:
+            self.intake.scan(force=True)
+            self.intake.check_owners(force=True)
+            if self.intake.alive() or (not given_up and self._is_waiting()):
+                return False
+            if given_up:
+                self.finish(1.0)
+                say(f"not everything could be written; it waits in {self.spool.path!r} for `mplog recover`.")
+                self.close()
+            elif self.spool.close_journals():
+                self.finish(1.0)
+                self.close()
+                self.spool.clear()
+                _lock.release(fd, remove=self.spool.lock_path)
+                fd = -1
+                with contextlib.suppress(OSError):
+                    os.rmdir(os.path.dirname(self.spool.path))
+            return self.is_closed
+        finally:
+            if fd >= 0:
+                _lock.release(fd)
 
     # Talking to the session's processes.
 
@@ -432,19 +365,20 @@ class Listener:
             self._wake_fd = os.open(
                 self.spool.file("wake"), os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
             )
+            self._poll.register(self._wake_fd, select.POLLIN)
 
     def _heed_wake(self) -> None:
         self._asked = False
         if self._wake_fd >= 0:
-            with contextlib.suppress(BlockingIOError):
+            with contextlib.suppress(OSError):
                 self._asked = bool(os.read(self._wake_fd, 4096))
 
     def _wait(self, pause: float) -> None:
         if self._wake_fd < 0:
             time.sleep(pause)
             return
-        with contextlib.suppress(InterruptedError):
-            select.select([self._wake_fd], [], [], pause)
+        with contextlib.suppress(OSError):
+            self._poll.poll(pause * 1000)
 
     def _publish(self, now: int) -> None:
         status = Status(self._committed, now, self.intake.alive(), os.getpid())
@@ -488,14 +422,14 @@ class ListenerThread:
 
     def _end(self, timeout: float) -> bool:
         listener = self.listener
-        if listener._status_fd < 0:
+        if listener.is_closed:
             _lock.release(self._lock_fd)
             return True
         session = _lock.acquire(listener.spool.lock_path, wait=True)
         listener.intake.scan(force=True)
         listener.intake.check_owners(force=True)
         clean = listener.finish(timeout)
-        last = clean and not listener.intake.alive()
+        last = clean and not listener.intake.alive() and listener.spool.close_journals()
         listener.close()
         _lock.release(self._lock_fd)
         if last:
@@ -508,71 +442,13 @@ class ListenerThread:
         return clean
 
 
-def _already_there(file: LogFile, identity: tuple[int, int], size: int, data: bytes) -> int | None:
-    """Return how many bytes of a batch the file already ends with, or None if others changed the file."""
-    if file.identity != identity or file.size() < size:
-        return None
-    with open(file.path, "rb", buffering=0) as opened:
-        opened.seek(size)
-        found = opened.read(len(data) + 1)
-    return len(found) if data.startswith(found) else None
+def _outputs(config: Config, commits: CommitLog) -> Outputs:
+    """Return the files of captured output, with the settings that records made here have to heed."""
+    redact: Callable[[str], str] = str
+    if config.redact:
+        from mplog.redaction import redactor
 
-
-def _log_file(config: Config) -> LogFile | None:
-    if config.file is None:
-        return None
-    return LogFile(
-        config.file,
-        mode=config.mode,
-        durable=config.durable,
-        max_bytes=config.max_bytes,
-        backup_count=config.backup_count,
-        rotate_every=config.rotate_every,
-        compress=config.compress,
-    )
-
-
-def _encoder(config: Config) -> Callable[[list[bytes]], bytes]:
-    """Return what turns a batch into the bytes of the file: always the same ones for the same batch."""
-    if config.format == "json":
-        return without_keys
-    formatter = _formatter(config)
-    from mplog._record import decode
-
-    def encode(lines: list[bytes]) -> bytes:
-        texts = []
-        for line in lines:
-            try:
-                texts.append(formatter.format_line(decode(line[PREFIX:])))
-            except Exception:  # it stays in the log as it is
-                texts.append(line[PREFIX:].decode("utf-8", "backslashreplace"))
-        return ("\n".join(texts) + "\n").encode("utf-8", "backslashreplace") if texts else b""
-
-    return encode
-
-
-def _formatter(config: Config) -> TextFormatter | JsonFormatter | PatternFormatter:
-    if config.format == "json":
-        return JsonFormatter()
-    if config.format == "text":
-        return TextFormatter()
-    return PatternFormatter(config.format, config.datefmt, config.style)  # type: ignore[arg-type]
-
-
-def _targets(config: Config, stream: Any, handlers: tuple[logging.Handler, ...]) -> list[Any]:
-    targets: list[Any] = []
-    if config.console != "off":
-        stream = stream or (sys.stdout if config.console == "stdout" else sys.stderr)
-        fmt = config.format if config.format not in ("text", "json") else None
-        formatter = ConsoleFormatter(
-            stream, color=config.color, fmt=fmt, datefmt=config.datefmt, style=config.style  # type: ignore[arg-type]
-        )
-        if stream is not None:
-            targets.append(ConsoleTarget(stream, formatter.format_line, config.console_level))
-    named = {"text": TextFormatter, "json": JsonFormatter}
-    for spec in (*handlers, *(spec for spec in config.handlers if not isinstance(spec, logging.Handler))):
-        try:
-            targets.append(HandlerTarget(build_handler(spec, named)))
-        except ConfigError as error:
-            say(str(error))
-    return targets
+        found = redactor(config.redact)
+        if found is not None:
+            redact = lambda text: found(text, {}, None)[0]  # noqa: E731
+    return Outputs(commits.progress, commits.newest, (dict(config.level), redact, config.max_record))

@@ -32,14 +32,14 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
                 "_template",
                 "_values",
             ),
-            "listener": ("_merge",),
+            "listener": ("_merge", "_reader"),
             "parent": ("_parse",),
         },
     ),
     (
         "the session's directory",
         {
-            "both": ("_announce", "_control", "_drops", "_launch", "_owner", "_spool", "redaction"),
+            "both": ("_announce", "_control", "_drops", "_exits", "_launch", "_owner", "_spool", "redaction"),
             "listener": ("_commit", "formatters"),
             "command": ("_sessions",),
         },
@@ -50,6 +50,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
             "both": ("_handler_specs", "config"),
             "parent": ("_checks", "_paths", "_settings"),
             "listener": (
+                "_batch",
                 "_certificate",
                 "_delivery",
                 "_fold",
@@ -57,6 +58,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
                 "_raw",
                 "_rotation",
                 "_stats",
+                "_targets",
                 "handlers",
             ),
             "worker": (

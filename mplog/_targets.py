@@ -1,0 +1,82 @@
+"""Make what a listener writes to: file, encoder, console, handlers. Runs in the listener."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from mplog._delivery import ConsoleTarget, HandlerTarget, say
+from mplog._handler_specs import build_handler
+from mplog._merge import PREFIX, without_keys
+from mplog._record import decode
+from mplog.config import Config
+from mplog.exceptions import ConfigError
+from mplog.formatters import ConsoleFormatter, JsonFormatter, PatternFormatter, TextFormatter, escape
+from mplog.handlers import LogFile
+
+
+def log_file(config: Config) -> LogFile | None:
+    """Return the session's log file, not opened yet, or None if it has none."""
+    if config.file is None:
+        return None
+    return LogFile(
+        config.file,
+        mode=config.mode,
+        durable=config.durable,
+        max_bytes=config.max_bytes,
+        backup_count=config.backup_count,
+        rotate_every=config.rotate_every,
+        compress=config.compress,
+    )
+
+
+def encoder(config: Config) -> Callable[[list[bytes]], bytes]:
+    """Return what turns a batch into the bytes of the file: always the same ones for the same batch."""
+    if config.format == "json":
+        return without_keys
+    formatter = _formatter(config)
+
+    def encode(lines: list[bytes]) -> bytes:
+        texts = []
+        for line in lines:
+            try:
+                texts.append(formatter.format_line(decode(line[PREFIX:])))
+            except Exception:  # it stays in the log as it is
+                texts.append(escape(line[PREFIX:].decode("utf-8", "backslashreplace")))
+        return ("\n".join(texts) + "\n").encode("utf-8", "backslashreplace") if texts else b""
+
+    return encode
+
+
+def targets(config: Config, stream: Any, handlers: tuple[logging.Handler, ...]) -> list[ConsoleTarget | HandlerTarget]:
+    """Return console and handlers; one that cannot be made is said and left out."""
+    found: list[ConsoleTarget | HandlerTarget] = []
+    if config.console != "off":
+        stream = stream or (sys.stdout if config.console == "stdout" else sys.stderr)
+        fmt = config.format if config.format not in ("text", "json") else None
+        formatter = ConsoleFormatter(
+            stream,
+            color=config.color,
+            fmt=fmt,
+            datefmt=config.datefmt,
+            style=config.style,  # type: ignore[arg-type]
+        )
+        if stream is not None:
+            found.append(ConsoleTarget(stream, formatter.format_line, config.console_level))
+    named = {"text": TextFormatter, "json": JsonFormatter}
+    for spec in (*handlers, *(spec for spec in config.handlers if not isinstance(spec, logging.Handler))):
+        try:
+            found.append(HandlerTarget(build_handler(spec, named)))
+        except ConfigError as error:
+            say(str(error))
+    return found
+
+
+def _formatter(config: Config) -> TextFormatter | JsonFormatter | PatternFormatter:
+    if config.format == "json":
+        return JsonFormatter()
+    if config.format == "text":
+        return TextFormatter()
+    return PatternFormatter(config.format, config.datefmt, config.style)  # type: ignore[arg-type]
