@@ -70,14 +70,16 @@ def uninstall() -> None:
     _before.clear()
 
 
-def report(level: int, text: str, error: BaseException | None, **fields: Any) -> None:
-    """Write the record about an exception. Never raises an `Exception`."""
+def report(level: int, text: str, error: BaseException | None, *, skip: int = 0, **fields: Any) -> None:
+    """Write the record about an exception, without its `skip` outermost frames. Never raises an `Exception`."""
     try:
         logger = logging.getLogger(LOGGER)
         if not _before or not logger.isEnabledFor(level):
             return
-        info = (type(error), error, error.__traceback__) if error is not None else None
         trace = error.__traceback__ if error is not None else None
+        for _ in range(skip):
+            trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
+        info: Any = (type(error), error, trace) if error is not None else None
         file, line, func = "", 0, ""
         while trace is not None:
             code = trace.tb_frame.f_code
@@ -151,7 +153,7 @@ def _bootstrap(self: Any, *args: Any, **kwargs: Any) -> Any:
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            report(logging.CRITICAL, f"uncaught {_name(error)}: {self.name} ends", error)
+            report(logging.CRITICAL, f"uncaught {_name(error)}: {self.name} ends", error, skip=1)
             if _quiet:
                 # multiprocessing would print the traceback to stderr, which is the log. The exit code is the same.
                 raise SystemExit(1) from None

@@ -243,13 +243,10 @@ def _bootstrapped(token: _Bootstrapped) -> None:
 def _is_multiprocessing() -> bool:
     """Tell whether this process was forked by multiprocessing, which goes on in `_bootstrap`."""
     frame: Any = sys._getframe(1)
-    for _ in range(6):
-        if frame is None:
-            return False
-        if frame.f_globals.get("__name__") in ("multiprocessing.popen_fork", "multiprocessing.forkserver"):
-            return True
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("mplog."):
         frame = frame.f_back
-    return False
+    name = frame.f_globals.get("__name__") if frame is not None else ""
+    return name in ("multiprocessing.popen_fork", "multiprocessing.forkserver")
 
 
 def _show_warning(
