@@ -70,7 +70,7 @@ class Session:
         try:
             config = self._config if os.getpid() == self._pid else self._handle.config()
             worker.install(self._handle, config, worker.EXPLICIT, root=root)
-            if os.getpid() != self._pid and (names := _inherit.processors_here()) is not None:
+            if (names := _inherit.processors_here()) is not None:
                 from mplog import processors
 
                 processors.adopt(names)
@@ -380,6 +380,7 @@ def _session_of(spool: Spool, config: Config) -> tuple[Handle, bool]:
         "config": json.loads(config.to_json()),
         "parent": os.getpid(),
         "started": time.time_ns(),
+        "offset": time.time_ns() - time.monotonic_ns(),
         "tz": os.environ.get("TZ", ""),
     }
     text = json.dumps(session)

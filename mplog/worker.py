@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mplog import _context, _control, _descriptors, _fastpath, _launch, _template
+from mplog import _clock, _context, _control, _descriptors, _exits, _fastpath, _launch, _template
 from mplog._drops import drop_line
 from mplog._journal import JournalWriter, Policy
 from mplog._owner import Owner, identity
@@ -31,10 +31,6 @@ ENVIRONMENT, AT_FORK, INHERITED, EXPLICIT = range(4)
 
 CHECK_EVERY = 500_000_000
 """Nanoseconds after which a record makes its process look for the listener and for new levels."""
-
-
-OLDEST = 0.015
-"""Seconds by which a key may lie back: less than the listener holds records back."""
 
 
 class Handle(NamedTuple):
@@ -78,6 +74,8 @@ class Worker:
 
             self.redact = redactor(config.redact)
         self.max_record = config.max_record
+        self.offset: int = json.loads(handle.session).get("offset") or time.time_ns() - time.monotonic_ns()
+        """Wall clock less monotonic clock when the session began, ns: the same for all its processes."""
         self._lock = threading.RLock()
         self._owner: Owner | None = None
         self._finalizer: Any = None
@@ -126,10 +124,7 @@ class Worker:
             if not _guard[0]:
                 after_fork()
             # The key belongs to the moment the record was made, or files would be out of order by what rendering took.
-            key = time.monotonic_ns()
-            age = time.time() - record.created
-            if 0 < age < OLDEST:
-                key -= int(age * 1e9)
+            key = _clock.key_of(record.created)
             head, tail = encode_record(record, key, max_record=self.max_record, redact=self.redact)
             (self.journal or self.open()).write(head, tail, record.levelno)
             if key >= self.check_at:
@@ -140,6 +135,7 @@ class Worker:
     def check(self, key: int) -> None:
         """See whether a listener lives, and whether levels were changed; every half second at most."""
         self.check_at = key + CHECK_EVERY
+        _clock.check()
         _fastpath.refresh()
         _control.look()
         if _capture is not None:
@@ -330,6 +326,8 @@ def install(handle: Handle, config: Config, rank: int, *, root: bool = True, cap
         current = worker = worker or Worker(handle, config, rank)
         _attachment = _Attachment(dict(config.level))
         _control.heed(worker.spool)
+        _exits.watch(worker.spool.path)
+        undoing.append(_exits.unwatch)
         undoing.append(_control.undo)
     if root and _attachment.handler is None:
         _attachment.add_root()
