@@ -30,7 +30,8 @@ class Context:
         self._earlier: dict[tuple[object, ...], deque[Record]] = {}
         self._open: dict[tuple[object, ...], tuple[Group, int]] = {}
 
-    def _key(self, record: Record) -> tuple[object, ...]:
+    def key(self, record: Record) -> tuple[object, ...]:
+        """Return what a record is counted with."""
         if self.by == "time":
             return ()
         if self.by == "thread":
@@ -39,7 +40,7 @@ class Context:
 
     def feed(self, record: Record) -> Iterator[Group]:
         """Take the next record and yield the groups it completes."""
-        key = self._key(record)
+        key = self.key(record)
         group, left = self._open.get(key) or ([], 0)
         if not record.damaged and self.match(record):
             if not group:
@@ -64,3 +65,34 @@ class Context:
         for group, _ in self._open.values():
             yield group
         self._open.clear()
+
+
+class Immediate:
+    """Show context while following: what led to a match comes with it, what follows it as it comes.
+
+    Nothing is held back, so records of other processes may stand in between.
+
+    Args:
+        context: what to show around a match, and how to count it.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._earlier: dict[tuple[object, ...], deque[Record]] = {}
+        self._left: dict[tuple[object, ...], int] = {}
+
+    def pick(self, records: list[Record]) -> list[Record]:
+        """Return the records to show of those that came."""
+        found: list[Record] = []
+        context = self._context
+        for record in records:
+            key = context.key(record)
+            if not record.damaged and context.match(record):
+                found += [*self._earlier.pop(key, ()), record]
+                self._left[key] = context.after
+            elif self._left.get(key, 0):
+                self._left[key] -= 1
+                found.append(record)
+            elif context.before:
+                self._earlier.setdefault(key, deque(maxlen=context.before)).append(record)
+        return found

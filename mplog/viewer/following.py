@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from mplog.viewer.context import Context, Immediate
 from mplog.viewer.cursors import load, save
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.formats import Renderer, renderer
@@ -33,8 +34,6 @@ def follow(view: View) -> int:
     """Show the end of the logs, then what is appended, until interrupted; return the exit code."""
     if any(source.path == "-" for source in view.sources):
         raise ViewerError("--follow needs a file; standard input is followed anyway, leave --follow out")
-    if view.before or view.after:
-        raise ViewerError("--follow and context lines do not go together yet; use view without -f")
     plan = view.plan()
     with Output(view.args.out) as output:
         shown = Shown(view, output)
@@ -90,9 +89,11 @@ def _batches(view: View, plan: Plan) -> Iterator[list[Record]]:
     tails = {source.path: Tail(source.path, plan) for source in view.sources}
     first = [tail.start(last, places.get(os.path.realpath(path))) for path, tail in tails.items()]
     records = _by_time(first)
-    yield records[-last:] if last else records if last is None else []
+    pick = _picker(view)
+    yield pick(records[-last:] if last else records if last is None else [])
     try:
-        yield from _poll(view, plan, tails)
+        for found in _poll(view, plan, tails):
+            yield pick(found)
     finally:
         if cursor:
             for path, tail in tails.items():
@@ -100,6 +101,13 @@ def _batches(view: View, plan: Plan) -> Iterator[list[Record]]:
                 if place is not None:
                     places[os.path.realpath(path)] = place
             save(cursor, places)
+
+
+def _picker(view: View) -> Callable[[list[Record]], list[Record]]:
+    if not (view.before or view.after):
+        return lambda records: records
+    match = view.selection.predicate() or (lambda _record: True)
+    return Immediate(Context(view.before, view.after, view.args.context_by, match)).pick
 
 
 def _poll(view: View, plan: Plan, tails: dict[str, Tail]) -> Iterator[list[Record]]:

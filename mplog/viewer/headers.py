@@ -126,8 +126,12 @@ def _literal(text: str) -> str:
     return re.escape(text.replace("%%", "%").replace("{{", "{").replace("}}", "}"))
 
 
-def choose(input_format: str) -> Callable[[str], re.Match[str] | None]:
+def choose(input_format: str, source: str = "") -> Callable[[str], re.Match[str] | None]:
     """Return the function that matches a header line; the pattern that matched last is tried first.
+
+    Args:
+        input_format: `auto`, `json`, `text`, or a `logging` format string.
+        source: the log; if a running session writes it with a format string, that one is tried too.
 
     Raises:
         ViewerError: see `of_format`.
@@ -135,6 +139,7 @@ def choose(input_format: str) -> Callable[[str], re.Match[str] | None]:
     if input_format not in ("auto", "json", "text"):
         return of_format(input_format).fullmatch
     last = [OWN]
+    known: list[re.Pattern[str]] = []
 
     def match(text: str) -> re.Match[str] | None:
         found = last[0].fullmatch(text)
@@ -142,7 +147,9 @@ def choose(input_format: str) -> Callable[[str], re.Match[str] | None]:
             return found
         if not text or text[0] in " \t":
             return None
-        for pattern in usual():
+        if not known:
+            known.extend((*_of_session(source), *usual()))
+        for pattern in known:
             found = pattern.fullmatch(text)
             if found is not None:
                 last[0] = pattern
@@ -150,3 +157,13 @@ def choose(input_format: str) -> Callable[[str], re.Match[str] | None]:
         return None
 
     return match
+
+
+def _of_session(source: str) -> list[re.Pattern[str]]:
+    from mplog.viewer.sessions import format_of
+
+    layout = format_of(source) if source not in ("", "-") else None
+    try:
+        return [] if layout is None else [of_format(layout)]
+    except ViewerError:
+        return []

@@ -53,7 +53,19 @@ def fits(view: View, look: Look) -> bool:
     files = view.sources[0].files
     if any(path == "-" or is_compressed(path) or not os.path.isfile(path) for path in files):
         return False
-    return max(map(os.path.getsize, files)) >= LARGE and all(_is_own(path) for path in files)
+    return _to_read(view, files) >= LARGE and all(_is_own(path) for path in files)
+
+
+def _to_read(view: View, files: tuple[str, ...]) -> int:
+    """Return how many bytes the time asked for spans."""
+    if sum(map(os.path.getsize, files)) < LARGE:
+        return 0
+    total = 0
+    for path in files:
+        with open(path, "rb", buffering=0) as stream:
+            begin, end = span(stream, path, view.plan())
+            total += (os.fstat(stream.fileno()).st_size if end is None else end) - begin
+    return total
 
 
 def _is_own(path: str) -> bool:

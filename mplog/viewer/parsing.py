@@ -26,7 +26,7 @@ class Parser:
 
     def __init__(self, source: str, input_format: str = "auto") -> None:
         self.source = source
-        self._text = textlines.header_parser(input_format)
+        self._text = textlines.header_parser(input_format, source)
         self._json = input_format in ("auto", "json")
         self._only_json = input_format == "json"
         self._json_seen = False

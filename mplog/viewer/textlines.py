@@ -26,16 +26,17 @@ _NUMBER = re.compile(r"-?\d{1,18}\.\d{1,18}(?:[eE][-+]?\d{1,3})?")
 _LONGEST_HEADER = 1 << 16
 
 
-def header_parser(input_format: str) -> HeaderParser:
+def header_parser(input_format: str, path: str = "") -> HeaderParser:
     """Return the function that makes a record of a header line, and None of a continuation line.
 
     Args:
         input_format: `auto`, `json`, `text`, or a `logging` format string.
+        path: the log, for the format string of its session.
 
     Raises:
         ViewerError: the format string has no placeholder.
     """
-    match_header = headers.choose(input_format)
+    match_header = headers.choose(input_format, path)
     auto = input_format in ("auto", "text")
 
     def parse(raw: bytes, offset: int, source: str) -> Record | None:
