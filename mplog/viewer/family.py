@@ -12,7 +12,9 @@ from mplog.viewer.lines import Record
 from mplog.viewer.lives import ending
 
 _IDENTITY = re.compile(r".*?-(\d+(?::\d+)*)$")
-_TEXT_DEATH = re.compile(r"(.*)\[(\d+)\] died: (.*?) after ([\d,]+) records?(?:; last: (.*))?", re.S)
+_CERTIFICATE = re.compile(
+    r"(.*)\[(\d+)\] (died|ended)(?:: (.*?))? after ([\d,]+) records?(?:; last: (.*))?", re.S
+)
 _SIGNAL = re.compile(r"(SIG[A-Z0-9+]+)")
 _EXIT = re.compile(r"exit(?: ?code)? (-?\d+)")
 
@@ -57,6 +59,8 @@ class Family:
     def __init__(self) -> None:
         self.lives: list[Life] = []
         self._current: dict[tuple[int | None, str], Life] = {}
+        # Lives without a known end of pids that were used again.
+        self._former: dict[int, list[Life]] = {}
 
     def collect(self, records: Iterable[Record]) -> Family:
         """Follow the records; damaged lines belong to nobody."""
@@ -94,6 +98,9 @@ class Family:
         return self._begin(key, record.process, record.pid)
 
     def _begin(self, key: tuple[int | None, str], process: str, pid: int | None) -> Life:
+        former = self._current.get(key)
+        if former is not None and former.end is None and pid is not None:
+            self._former.setdefault(pid, []).append(former)
         life = self._current[key] = Life(process, pid)
         self.lives.append(life)
         return life
@@ -101,20 +108,21 @@ class Family:
     def _event(self, record: Record, writer: Life) -> None:
         event = record.fields.get("event")
         if event == "dropped" and type(record.fields.get("dropped")) is int:
-            writer.dropped += record.fields["dropped"]
+            # The worker says so itself, or the listener for one that died before it could.
+            about = self._current.get((record.fields.get("died_pid"), ""))
+            (about or writer).dropped += record.fields["dropped"]
         elif event in ("died", "ended"):
             self._certificate(record, record.fields)
-        elif event is None and (death := _TEXT_DEATH.match(record.msg)) is not None:
-            self._certificate(record, _from_text(death))
+        elif event is None and (data := certificate_in(record.msg)) is not None:
+            self._certificate(record, data)
 
     def _certificate(self, record: Record, data: dict[str, Any]) -> None:
         pid, name = data.get("died_pid"), data.get("died_process")
         if type(pid) is not int:
             return
-        key = (pid, "")
-        life = self._current.get(key)
-        if life is None or life.end is not None:
-            life = self._begin(key, name if isinstance(name, str) else "", pid)
+        life = self._certified(pid, data.get("last_seq"))
+        if life is None:
+            life = self._begin((pid, ""), name if isinstance(name, str) else "", pid)
         if isinstance(name, str) and name and not life.process:
             life.process = name
         life.end = ending(data["event"], data.get("exitcode"), data.get("signal"))
@@ -127,6 +135,16 @@ class Family:
         life.parent_pid = _int(data.get("parent_pid"))
         life.parent_known_by = "certificate" if life.parent_pid is not None else ""
         life.started = times.parse(_text(data.get("started")))
+
+    def _certified(self, pid: int, last_seq: object) -> Life | None:
+        """Return the life that a certificate is about; where a pid is used again at once, the one that fits."""
+        former = self._former.get(pid, [])
+        for life in former:
+            if life.last_seq == last_seq:
+                former.remove(life)
+                return life
+        current = self._current.get((pid, ""))
+        return current if current is not None and current.end is None else None
 
     def add_running(self, process: str, pid: int, parent_pid: int, started: float) -> Life:
         """Enter a process that is known to live, and return its life."""
@@ -197,13 +215,17 @@ def _descends(life: Life, ancestor: Life) -> bool:
     return False
 
 
-def _from_text(death: re.Match[str]) -> dict[str, Any]:
-    signal, code = _SIGNAL.search(death[3]), _EXIT.search(death[3])
+def certificate_in(msg: str) -> dict[str, Any] | None:
+    """Return the fields of a certificate from its text, which is all that a text log has of it."""
+    match = _CERTIFICATE.match(msg)
+    if match is None:
+        return None
+    how = match[4] or ""
+    signal, code = _SIGNAL.search(how), _EXIT.search(how)
     return {
-        "event": "died", "died_process": death[1], "died_pid": int(death[2]),
-        "records": int(death[4].replace(",", "")),
-        "signal": signal[1] if signal else None, "exitcode": int(code[1]) if code else None,
-        "last_msg": death[5] or "",
+        "event": match[3], "died_process": match[1], "died_pid": int(match[2]),
+        "records": int(match[5].replace(",", "")), "signal": signal[1] if signal else None,
+        "exitcode": int(code[1]) if code else None, "last_msg": match[6] or "",
     }  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def _show_books(books: list[tuple[Life, Account]], page: Page, *, everything: bo
     rows = [
         (
             life.process or "-", str(life.pid), number(account.written),
-            f"{number(life.first_seq or 0)}–{number(max(life.next - 1, life.tail or 0))}",
+            f"{number(life.first_seq or 0)}–{number(life.top)}",
             *map(_dot, (account.dropped, account.missing, life.duplicates, life.disorder)),
             life.end or "not recorded",
         )

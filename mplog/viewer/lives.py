@@ -127,8 +127,13 @@ class Life:
     def gaps(self) -> Iterator[tuple[int, int]]:
         """Yield what is absent: first and last seq of each gap, also the tail a certificate tells of."""
         yield from zip(self._starts, self._ends, strict=True)
-        if self.tail is not None and self.tail >= self.next:
-            yield self.next, self.tail
+        if self.top >= self.next:
+            yield self.next, self.top
+
+    @property
+    def top(self) -> int:
+        """Return the last seq that was used: seen, certified, or dropped."""
+        return max(self.next - 1, self.tail or 0, *(drop.last for drop in self.drops), 0)
 
     def account(self, *, rotated: bool, since: str) -> Account:
         """Close the books.
@@ -139,7 +144,7 @@ class Life:
         """
         gaps = list(self.gaps())
         explained, surplus, rest = _explain(gaps, self.drops)
-        head_end = (self.first_seq or self.next) - 1 if self.written else (self.tail or 0)
+        head_end = (self.first_seq or self.next) - 1 if self.written else self.top
         head = 0
         if rotated and not (self.started and since and self.started >= since):
             head = sum(last - first + 1 for first, last in rest if last <= head_end)
@@ -203,6 +208,7 @@ class Ledger:
         self.first_seq: int | None = None
         self.notes: dict[str, int] = {}
         self._current: dict[int, Life] = {}
+        # Lives without a known end of pids that were used again.
         self._former: dict[int, list[Life]] = {}
 
     def enter(self, lines: list[LedgerLine]) -> None:
@@ -239,7 +245,7 @@ class Ledger:
 
     def _begin(self, process: str, pid: int, time: str) -> Life:
         former = self._current.get(pid)
-        if former is not None:
+        if former is not None and former.end is None:
             self._former.setdefault(pid, []).append(former)
         life = Life(process, pid, time)
         self._current[pid] = life
@@ -249,7 +255,7 @@ class Ledger:
     def _resumed(self, life: Life, seq: int) -> Life | None:
         """Return an older, unfinished life that this seq continues: two interpreters share a pid."""
         for other in self._former.get(life.pid, ()):
-            if other.next == seq and other.end is None:
+            if other.next == seq:
                 self._former[life.pid].remove(other)
                 self._former[life.pid].append(life)
                 self._current[life.pid] = other
@@ -266,9 +272,14 @@ class Ledger:
 
     def _dropped(self, line: LedgerLine) -> None:
         count, first, last = line.dropped, line.seq_first, line.seq_last
-        if type(count) is not int or line.pid is None or count < 1:
+        # The worker says so itself, or the listener for one that died before it could.
+        other = type(line.died_pid) is int
+        pid = line.died_pid if other else line.pid
+        if type(count) is not int or pid is None or count < 1:
             return
-        life = self._current.get(line.pid) or self._begin(line.process, line.pid, line.time)
+        life = self._current.get(pid)
+        if life is None or (other and life.end is not None):
+            life = self._begin(_text(line.died_process) if other else line.process, pid, line.time)
         if type(first) is not int or type(last) is not int:
             first, last = 1, max(life.next, line.seq or 1)
         life.drops.append(Drop(first, last, count))
@@ -277,13 +288,20 @@ class Ledger:
         pid, tail = line.died_pid, line.last_seq
         if type(pid) is not int:
             return
-        life = self._current.get(pid)
-        if life is None or life.end is not None:
-            name = line.died_process if isinstance(line.died_process, str) else ""
-            life = self._begin(name, pid, line.time)
+        life = self._certified(pid, tail) or self._begin(_text(line.died_process), pid, line.time)
         life.end = ending(line.event, line.exitcode, line.signal)
         life.started = line.started if isinstance(line.started, str) else None
         life.tail = tail if type(tail) is int else None
+
+    def _certified(self, pid: int, tail: object) -> Life | None:
+        """Return the life that a certificate is about; where a pid is used again at once, the one that fits."""
+        former = self._former.get(pid, [])
+        for life in former:
+            if life.next - 1 == tail:
+                former.remove(life)
+                return life
+        current = self._current.get(pid)
+        return current if current is not None and current.end is None else None
 
 
 def _is_new(life: Life, line: LedgerLine, seq: int) -> bool:
@@ -295,6 +313,10 @@ def _is_new(life: Life, line: LedgerLine, seq: int) -> bool:
     if life.end is None or life.lacks(seq):
         return False
     return (seq >= life.next and (life.tail is None or seq > life.tail)) or line.time > life.last_time
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def ending(event: object, exitcode: object, signal: object) -> str:

@@ -11,12 +11,12 @@ import msgspec
 
 from mplog.viewer import jsonlines, lines, quick, reading
 from mplog.viewer.exceptions import ViewerError
-from mplog.viewer.lives import Account, Ledger, LedgerLine, Life
+from mplog.viewer.family import certificate_in
+from mplog.viewer.lives import Account, Ledger, LedgerLine, Life, ending
 from mplog.viewer.parsing import Parser
 from mplog.viewer.summary import plural
 
-_TEXT_DROP = re.compile(r"dropped ([\d,]+) records? between ")
-_TEXT_DEATH = re.compile(r"(.*)\[(\d+)\] died: (.*?) after ([\d,]+) records?")
+_TEXT_DROP = re.compile(r"(?:(.*)\[(\d+)\] )?dropped ([\d,]+) records? between ")
 
 
 @dataclass
@@ -159,25 +159,22 @@ def _enter_text(finding: Finding, path: str, record: lines.Record) -> None:
         return
     finding.text_records += 1
     if record.logger == "mplog":
-        death = _TEXT_DEATH.match(record.msg)
-        if death is not None:
-            _text_death(finding, death)
+        certificate = certificate_in(record.msg)
+        if certificate is not None:
+            key = (certificate["died_process"], certificate["died_pid"])
+            life = finding.texts.pop(key, None) or TextLife(*key)
+            life.certified = certificate["records"]
+            life.end = ending(certificate["event"], certificate["exitcode"], certificate["signal"])
+            finding.text_done.append(life)
             return
-    key = (record.process, record.pid)
-    life = finding.texts.get(key)
-    if life is None:
-        life = finding.texts[key] = TextLife(*key)
-    life.records += 1
+    _text_life(finding, record.process, record.pid).records += 1
     if record.logger == "mplog" and (drop := _TEXT_DROP.match(record.msg)) is not None:
-        life.dropped += int(drop[1].replace(",", ""))
+        about = (drop[1], int(drop[2])) if drop[2] else (record.process, record.pid)
+        _text_life(finding, *about).dropped += int(drop[3].replace(",", ""))
 
 
-def _text_death(finding: Finding, death: re.Match[str]) -> None:
-    key = (death[1], int(death[2]))
-    life = finding.texts.pop(key, None) or TextLife(*key)
-    life.certified = int(death[4].replace(",", ""))
-    life.end = death[3].partition(" ")[0]
-    finding.text_done.append(life)
+def _text_life(finding: Finding, process: str, pid: int | None) -> TextLife:
+    return finding.texts.setdefault((process, pid), TextLife(process, pid))
 
 
 def _may_be_rotated(finding: Finding) -> bool:
@@ -296,7 +293,7 @@ def report(finding: Finding, *, strict: bool = False) -> dict[str, object]:
         "processes": [
             {
                 "process": life.process, "pid": life.pid, "first": life.first_time, "last": life.last_time,
-                "first_seq": life.first_seq, "last_seq": max(life.next - 1, life.tail or 0),
+                "first_seq": life.first_seq, "last_seq": life.top,
                 "produced": account.produced, "written": account.written,
                 "dropped": account.dropped, "missing": account.missing,
                 "duplicates": life.duplicates, "disorder": life.disorder, "before_start": account.head,

@@ -59,6 +59,15 @@ class SampleLog:
             seq_first=first, seq_last=last,
         )  # fmt: skip
 
+    def dropped_by_dead(self, count: int, *, pid: int, process: str, first: int, last: int) -> SampleLog:
+        """Add the record that the listener writes about what a process dropped and could not report."""
+        return self.add(
+            f"{process}[{pid}] dropped {count} records between {self.stamp()} and {self.stamp()}: too slow",
+            pid=99, process="mplog", level="WARNING", logger="mplog", event="dropped", dropped=count,
+            first=self.stamp(), last=self.stamp(), reason="too slow", seq_first=first, seq_last=last,
+            died_pid=pid, died_process=process,
+        )  # fmt: skip
+
     def died(
         self, pid: int, process: str, *, records: int, last_seq: int | None = None,
         signal: str | None = "SIGKILL",
@@ -66,10 +75,11 @@ class SampleLog:
         last_msg: str = "step 9 done",
         event: str = "died",
     ) -> SampleLog:  # fmt: skip
-        how = f"{signal} (signal {-(exitcode or 0)})" if signal else f"exit {exitcode}"
+        how = f"{signal} (signal {-(exitcode or 0)})" if signal else f"exit code {exitcode}"
+        noun = "record" if records == 1 else "records"
         return self.add(
-            f"{process}[{pid}] {event}: {how} after {records:,} records; last: {last_msg}",
-            level="ERROR" if event == "died" else "DEBUG", logger="mplog", pid=99, process="mplog-listener",
+            f"{process}[{pid}] {event}: {how} after {records:,} {noun}; last: {last_msg}",
+            level="ERROR" if event == "died" else "DEBUG", logger="mplog", pid=99, process="mplog",
             event=event,
             died_pid=pid, died_process=process, parent_pid=parent, exitcode=exitcode, signal=signal,
             known_by="the parent's wait", records=records, last_seq=records if last_seq is None else last_seq,

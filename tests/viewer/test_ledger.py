@@ -141,6 +141,28 @@ def test_process_without_a_single_record_is_found(tmp_path: Path, capsys: pytest
     assert (code, report["missing"]) == (1, 4)
 
 
+def test_drops_of_a_dead_process_balance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a process dropped last and could not report, the listener does: it is in no gap, and not missing."""
+    log = SampleLog().add("start").several(8, pid=7, process="worker")
+    log.dropped_by_dead(5, pid=7, process="worker", first=9, last=13).died(7, "worker", records=8)
+    code, report = check(log.write(tmp_path / "app.log"), capsys)
+    assert (code, report["produced"], report["dropped"], report["missing"]) == (0, 16, 5, 0)
+    dead = next(p for p in report["processes"] if p["pid"] == 7)
+    assert (dead["last_seq"], dead["dropped"], dead["end"]) == (13, 5, "SIGKILL")
+
+
+def test_certificate_that_comes_after_the_pid_was_used_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A certificate goes to the life whose last seq it tells, also where the pid has a new life by then."""
+    log = SampleLog().add("x").several(8, pid=7, process="a").restarted(7).several(3, pid=7, process="b")
+    log.died(7, "a", records=8).several(3, pid=7, process="b")
+    code, report = check(log.write(tmp_path / "app.log"), capsys)
+    assert (code, report["missing"]) == (0, 0)
+    lives = [(p["process"], p["written"], p["end"]) for p in report["processes"] if p["pid"] == 7]
+    assert lives == [("a", 8, "SIGKILL"), ("b", 6, None)]
+
+
 def test_reused_pid_is_a_new_life(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A new seq 1 for the same pid is a new process, with or without a certificate in between."""
     log = SampleLog().several(5, pid=7, process="a").restarted(7).several(3, pid=7, process="b")
@@ -204,7 +226,7 @@ def test_text_file_says_what_it_cannot_know(tmp_path: Path, capsys: pytest.Captu
     path = tmp_path / "app.log"
     head = "2026-11-22 11:11:11.123 INFO     worker[7] app.jobs: step"
     death = (
-        "2026-11-22 11:11:12.000 ERROR    mplog-listener[99] mplog: "
+        "2026-11-22 11:11:12.000 ERROR    mplog[99] mplog: "
         "worker[7] died: SIGKILL (signal 9) after 10 records; last: step 9\n"
     )
     path.write_text("".join(f"{head} {n}\n    more\n" for n in range(10)) + death)

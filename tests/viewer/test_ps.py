@@ -85,12 +85,21 @@ def test_reused_pid_is_another_process(tmp_path: Path, capsys: pytest.CaptureFix
     assert lives == [("a", 3, "SIGKILL"), ("b", 2, None), ("c", 4, None)]
 
 
+def test_certificate_and_drops_find_their_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A late certificate goes to the life that it fits, a listener's drop record to whom it is about."""
+    sample = SampleLog().several(3, pid=7, process="a").restarted(7).several(5, pid=7, process="b")
+    sample.died(7, "a", records=3).dropped_by_dead(4, pid=7, process="b", first=6, last=9)
+    found = ps(sample.write(tmp_path / "a.log"), capsys)
+    lives = [(p["process"], p["records"], p["end"], p["dropped"]) for p in found if p["pid"] == 7]
+    assert lives == [("a", 3, "SIGKILL", 0), ("b", 5, None, 4)]
+
+
 def test_text_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A text log tells processes and deaths as well."""
     path = tmp_path / "app.log"
     path.write_text(
         "2026-11-22 11:11:11.123 INFO     worker[7] app.jobs: step 1\n"
-        "2026-11-22 11:11:12.000 ERROR    mplog-listener[99] mplog: "
+        "2026-11-22 11:11:12.000 ERROR    mplog[99] mplog: "
         "worker[7] died: SIGSEGV (signal 11) after 1 record; last: step 1\n"
     )
     worker = ps(path, capsys)[0]

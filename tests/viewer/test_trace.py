@@ -131,7 +131,7 @@ def test_perfetto_opens_it(tmp_path: Path, request: pytest.FixtureRequest) -> No
             )
 
         names = {row[0] for row in query("select name from process where name is not null")}
-        assert names == {"mplog-listener", *(f"ForkPoolWorker-{n}" for n in range(1, 5))}
+        assert names == {"mplog", *(f"ForkPoolWorker-{n}" for n in range(1, 5))}
         assert query("select count(*) from slice where dur = 0") == [["101"]]
         assert ["SIGKILL"] in query("select name from slice where dur > 0")
         assert query("select name from stats where value > 0 and severity != 'info'") == []
