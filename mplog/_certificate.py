@@ -118,7 +118,9 @@ class Registry:
             how = f"{sign} (signal {-(code or 0)})"
         else:
             how = "how is not known" if code is None else f"exit code {code}"
-        if not known_by:
+        if not known_by and journal.name in self._lives_on and state.bye is None:
+            known_by = "the kernel (/proc): it goes on, as another program perhaps"
+        elif not known_by:
             known_by = "itself" if state.bye is not None else "nobody: it was waited for before the listener looked"
         msg = f"{name} {'ended' if ended else 'died'}: {how} after {count}" + (f"; last: {last}" if last else "")
         if ended and code is None:

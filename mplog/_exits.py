@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from typing import Any, NamedTuple
 
@@ -32,11 +33,10 @@ def watch(path: str) -> None:
     """Note the ends of this process's children in a session's directory from now on."""
     global _path, _start
     _path = os.path.join(path, FILE)
-    from multiprocessing import process
-
-    if _start is None:
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and _start is None:
         _start = process.BaseProcess.start
-        process.BaseProcess.start = _noticed_start  # type: ignore[method-assign]
+        process.BaseProcess.start = _noticed_start
 
 
 def unwatch() -> None:

@@ -62,6 +62,7 @@ class Worker:
 
     def __init__(self, handle: Handle, config: Config, rank: int) -> None:
         self.handle = handle
+        _clock.share(json.loads(handle.session).get("offset", _clock.offset))
         self.config = config
         self.rank = rank
         self.spool = handle.spool()
