@@ -14,14 +14,14 @@ from asyncio import _get_running_loop
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from math import isfinite
-from time import gmtime, monotonic_ns, strftime, time_ns
+from time import gmtime, monotonic_ns, strftime
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 
-from mplog import _chain, worker
+from mplog import _chain, _clock, worker
 from mplog._context import fields, shared
 from mplog._events import Event, depth, event_of, exc_info_of, name_of_level, number, stack_of, text
 from mplog._record import CLASHING, FIELDS, encode_own, quote
@@ -29,8 +29,8 @@ from mplog._template import new_site, who
 from mplog._values import safe_str
 
 Later = Coroutine[Any, Any, None]
-Site = tuple[str, bytes, CodeType]
-"""A call site's template, the own fields that its level brings along, and the code, to be kept alive."""
+Site = tuple[str, str, str, bytes, CodeType]
+"""Three texts of a call site, the own fields that its level brings along, and the code, to be kept alive."""
 Table = dict[int, Site]
 """Sites of one logger at one level by the address of the call's instruction (see `_template`)."""
 
@@ -49,7 +49,10 @@ _to_json = msgspec.json.Encoder().encode
 _bound_around = shared()
 _tables: dict[str, dict[int, Table]] = {}
 _second: tuple[int, str] = (0, "")
-_TEMPLATE = '%016x {"time":"%s.%06dZ'
+_DIGITS = tuple(f"{number:03d}" for number in range(1000))
+_LEADING = 1 << 64
+"""Makes `hex` write 16 digits; a format specification takes twice the time."""
+_WorkerHandler, _guard = worker.WorkerHandler, worker._guard
 
 
 class _Place(NamedTuple):
@@ -159,14 +162,28 @@ class BoundLogger(structlog.BoundLoggerBase):
         return (_restore, (type(self), self._logger.name, own, self._context))
 
     def _log(self, level: int, method: str, event: Any, args: Any, kw: dict[str, Any], place: Any) -> None:
-        """Write an event on the shortest way that is right."""
+        """Write an event on the shortest way that is right.
+
+        One long function: a call inside it costs as much as a field.
+        """
         here, logger = worker.current, self._logger
+        node: Any = logger
+        while node is not _root:
+            if node.handlers or node.filters or not node.propagate:
+                break
+            node = node.parent
+        handlers = node.handlers
         if (
             here is None
+            or len(handlers) != 1
+            or node.filters
+            or type(handler := handlers[0]) is not _WorkerHandler
+            or handler.filters
+            or handler.level
+            or node is not _root
             or self._processors
             or not _UNUSUAL.isdisjoint(kw)
             or here.redact is not None
-            or not _alone(logger)
             or logging._logRecordFactory is not _LogRecord  # type: ignore[attr-defined]
             or _get_running_loop() is not None
         ):
@@ -174,20 +191,23 @@ class BoundLogger(structlog.BoundLoggerBase):
             return
         own = {**fields(), **self._context, **kw} if _bound_around or self._context else kw
         try:
-            if not worker._guard[0]:
+            if not _guard[0]:
                 worker.after_fork()
             msg = quote(event if type(event) is str and not args else text(event, args))
             tail = _tail(own) if own else b"}\n"
-            site = self._tables[level].get(id(place.f_code) + place.f_lasti) or self._site(level, place)
-            now = time_ns()
+            before, middle, after, extra, _ = (
+                self._tables[level].get(id(place.f_code) + place.f_lasti) or self._site(level, place)
+            )
             key = monotonic_ns()
+            now = key + _clock.offset
             start, second = _second
             micros = (now - start) // 1000
             if not 0 <= micros < 1_000_000:
                 second, micros = _next_second(now)
-            head = (site[0] % (key, second, micros, msg, who())).encode()
-            if site[1]:
-                tail = site[1] + tail
+            time = f"{second}{_DIGITS[micros // 1000]}{_DIGITS[micros % 1000]}"
+            head = f'{hex(key | _LEADING)[3:]} {{"time":"{time}{before}{msg}{middle}{who()}{after}'.encode()
+            if extra:
+                tail = extra + tail
             if len(head) + len(tail) + 20 <= here.max_record:
                 (here.journal or here.open()).write(head, tail, level)
                 if key >= here.check_at:
@@ -199,15 +219,14 @@ class BoundLogger(structlog.BoundLoggerBase):
         self._log_in_full(level, method, event, args, kw, place)
 
     def _site(self, level: int, place: Any) -> Site:
-        """Make and keep the template of a call site."""
-        site = new_site({}, self._logger.name, level, place)
-        texts = [part.replace("%", "%%") for part in (site.before, site.middle, site.after)]
+        """Make and keep what is the same for all records of a call site."""
+        found = new_site({}, self._logger.name, level, place)
         table = self._tables[level]
         if len(table) >= MAX_SITES:
             table.clear()
-        kept = (_TEMPLATE + "%s".join(texts), site.own.encode(), site.code)
-        table[id(place.f_code) + place.f_lasti] = kept
-        return kept
+        site = ("Z" + found.before, found.middle, found.after, found.own.encode(), found.code)
+        table[id(place.f_code) + place.f_lasti] = site
+        return site
 
     def _log_in_full(
         self, level: int, method: str, event: Any, args: Any, kw: dict[str, Any], place: Any
@@ -294,19 +313,6 @@ class BoundLogger(structlog.BoundLoggerBase):
         return self._write(level, method, event, args, kw, place)
 
 
-def _alone(logger: Any) -> bool:
-    """Say whether mplog's handler on the root, unfiltered, is the only one that would see a record."""
-    while logger is not _root:
-        if logger.handlers or logger.filters or not logger.propagate:
-            return False
-        logger = logger.parent
-    handlers = logger.handlers
-    if len(handlers) != 1 or logger.filters:
-        return False
-    handler = handlers[0]
-    return type(handler) is worker.WorkerHandler and not handler.filters and not handler.level
-
-
 def _tail(own: dict[str, Any]) -> bytes:
     """Return a line's end with the own fields, by msgspec where its JSON is the one of `encode_own`."""
     for value in own.values():
@@ -314,13 +320,13 @@ def _tail(own: dict[str, Any]) -> bytes:
             break
     else:
         try:
-            tail: bytes = _to_json(own)
+            tail: str = _to_json(own).decode()
         except Exception:  # an integer beyond 64 bits, a lone surrogate
-            tail = b"\xff"
+            tail = "\x7f"
         # What is not ASCII may need an escape; a null may have been no number.
-        finite = b"null" not in tail or all(map(_is_finite, own.values()))
-        if finite and tail.isascii() and b"\x7f" not in tail:
-            return b",%b\n" % tail[1:]
+        finite = "null" not in tail or all(map(_is_finite, own.values()))
+        if finite and tail.isascii() and "\x7f" not in tail:
+            return f",{tail[1:]}\n".encode()
     return f"{encode_own(own)}}}\n".encode()
 
 
@@ -332,7 +338,7 @@ def _next_second(now: int) -> tuple[str, int]:
     """Keep the text of a new second; return it and the microseconds in it."""
     global _second
     start = now - now % 1_000_000_000
-    second = strftime("%Y-%m-%dT%H:%M:%S", gmtime(start // 1_000_000_000))
+    second = strftime("%Y-%m-%dT%H:%M:%S.", gmtime(start // 1_000_000_000))
     _second = (start, second)
     return second, (now - start) // 1000
 

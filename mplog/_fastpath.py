@@ -13,10 +13,11 @@ import threading
 from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
 from mmap import mmap
-from time import gmtime, monotonic_ns, strftime, time_ns
+from time import gmtime, monotonic_ns, strftime
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+from mplog import _clock
 from mplog._context import fragment
 from mplog._template import address, new_site
 from mplog._template import who as who_text
@@ -169,8 +170,8 @@ def _make_method(level: int) -> Any:
                     who = _introduce()
             except AttributeError:
                 who = _introduce()
-            now = time_ns()
             key = monotonic_ns()
+            now = key + _clock.offset
             micros = (now - _base) // 1000
             if not 0 <= micros < 1_000_000:
                 micros = _next_second(now)

@@ -18,6 +18,9 @@ from mplog._reader import Position, split_lines
 KEY = 16
 PREFIX = KEY + 1
 
+FUTURE = 1_000_000_000
+"""Nanoseconds behind the beginning of a round from which a key is no key of this clock: reading takes time, too."""
+
 _CONTROLS = [bytes((code,)) for code in [*range(1, 10), *range(11, 32), 127]]
 _UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 _SHAPE, _SHAPES = itemgetter(slice(KEY, KEY + 2)), {b" {"}
@@ -158,7 +161,7 @@ def take(chunks: list[Chunk], watermark: int, now: int, floor: int) -> tuple[lis
     while chunks:
         chunk = chunks[0]
         lines = chunk.lines
-        if not lines or lines[-1] <= limit or not 0 < key_of(lines[-1]) <= now:
+        if not lines or lines[-1] <= limit or not 0 < key_of(lines[-1]) <= now + FUTURE:
             taken += lines
             end = chunk.end
             del chunks[0]

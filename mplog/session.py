@@ -11,7 +11,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from mplog import _inherit, _launch, _lock, worker
+from mplog import _clock, _inherit, _launch, _lock, worker
 from mplog._spool import Spool, place
 from mplog.config import UNSET, Config, Unset, load
 from mplog.exceptions import SessionError
@@ -380,7 +380,7 @@ def _session_of(spool: Spool, config: Config) -> tuple[Handle, bool]:
         "config": json.loads(config.to_json()),
         "parent": os.getpid(),
         "started": time.time_ns(),
-        "offset": time.time_ns() - time.monotonic_ns(),
+        "offset": _clock.measure(),
         "tz": os.environ.get("TZ", ""),
     }
     text = json.dumps(session)

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
         "values, lines and bytes",
         {
             "both": (
+                "_clock",
                 "_context",
                 "_decode",
                 "_descriptors",
