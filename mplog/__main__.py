@@ -32,7 +32,7 @@ COMMANDS = (
     Command("sql", "mplog.viewer.sql", "query logs in SQL (needs duckdb)"),
     Command("lnav-format", "mplog.viewer.lnav", "print a format file for lnav"),
     Command("completion", "mplog.viewer.completion", "print a completion script for bash, zsh or fish"),
-    Command("demo", "mplog.demo", "write a sample log with many processes"),
+    Command("demo", "mplog.demo", "count the standard library with many processes, kill one, lose nothing"),
 )
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 from mplog.viewer.exceptions import ViewerError
 
@@ -72,6 +72,10 @@ class Output:
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
+
+    def stream(self) -> TextIO:
+        """Return a buffered text stream to the same place; close it before the output."""
+        return open(self._fd, "w", encoding="utf-8", errors="backslashreplace", newline="\n", closefd=False)
 
     def __enter__(self) -> Self:
         return self

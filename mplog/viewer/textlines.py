@@ -57,7 +57,21 @@ def header_parser(input_format: str, path: str = "") -> HeaderParser:
     return parse
 
 
+def _own(match: re.Match[str], raw: bytes, offset: int, source: str) -> Record:
+    """Return the record of a line in mplog's own layout."""
+    stamp, level, process, pid, logger, msg = match.groups()
+    record = Record(
+        time=times.parse(stamp), time_text=stamp, levelno=levels.number(level), level=level, msg=msg,
+        logger=logger, process=process, pid=int(pid), raw=raw, offset=offset, source=source, fields={},
+    )  # fmt: skip
+    if "=" in msg:
+        _take_fields(record)
+    return record
+
+
 def _record(match: re.Match[str], raw: bytes, offset: int, source: str) -> Record:
+    if match.re is headers.OWN:
+        return _own(match, raw, offset, source)
     found = match.groupdict()
     level = (found.get("level") or "").strip()
     levelno = levels.number(level) if level else 0
@@ -65,7 +79,7 @@ def _record(match: re.Match[str], raw: bytes, offset: int, source: str) -> Recor
         level = levels.STANDARD.get(levelno, level.upper())
     stamp = found.get("time") or ""
     pid, line = found.get("pid"), found.get("line")
-    record = Record(
+    return Record(
         time=_time_of(stamp, source) if stamp else None, time_text=stamp, levelno=levelno, level=level,
         msg=found["msg"] if "msg" in found else match[0], logger=(found.get("logger") or "").strip(),
         process=(found.get("process") or "").strip(), pid=int(pid) if pid else None,
@@ -74,9 +88,6 @@ def _record(match: re.Match[str], raw: bytes, offset: int, source: str) -> Recor
         fields={name[2:]: value for name, value in found.items() if name.startswith("f_") and value is not
         None},
     )  # fmt: skip
-    if match.re is headers.OWN and "=" in record.msg:
-        _take_fields(record)
-    return record
 
 
 def _take_fields(record: Record) -> None:

@@ -17,6 +17,7 @@ _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 _MONTHS = {m: i for i, m in enumerate(_NAMES, 1)}
 
 _seconds: dict[str, float] = {}
+_local_seconds: dict[str, float] = {}
 _local: dict[tuple[int, ...], float] = {}
 
 
@@ -51,10 +52,17 @@ def _second(whole: str) -> float | None:
 
 def parse(text: str) -> float | None:
     """Return epoch seconds of a time in ISO, Common Log or syslog form; without a zone it is local."""
+    base = _local_seconds.get(text[:19])
+    if base is not None and len(text) == 23 and text[20:].isdigit() and text.isascii() and text[19] in ".,":
+        return base + int(text[20:]) / 1000
     match = _ISO.match(text)
     if match is not None:
         parts = tuple(int(part) for part in match.groups()[:6])
         seconds = _epoch(parts, match[8])
+        if seconds is not None and match[8] is None and match.end(6) == 19:
+            if len(_local_seconds) > 4096:
+                _local_seconds.clear()
+            _local_seconds[text[:19]] = seconds
         return None if seconds is None else seconds + fraction(match[7])
     match = _CLF.match(text)
     if match is not None:

@@ -366,26 +366,22 @@ def _write_groups(view: View, records: Iterable[Record], look: Look, output: Out
 
 def _picture(view: View, output: Output) -> None:
     """Write a page or a trace of the selected records."""
-    import importlib
-
-    name = view.args.output
-    module = importlib.import_module(f"mplog.viewer.{name}")
+    plan = view.plan()
+    plan.show_damaged = view.args.output == "html" and view.selection.everything
 
     def counted() -> Iterator[Record]:
-        for record in selected(view, view.plan()):
+        for record in selected(view, plan):
             if not record.damaged:
                 view.count([record])
-                yield record
+            yield record
 
-    class _Text:
-        def write(self, text: str) -> int:
-            output.write(text)
-            return len(text)
+    with output.stream() as stream:
+        if view.args.output == "html":
+            from mplog.viewer.html import write_html
 
-        def flush(self) -> None:
-            return None
+            title = ", ".join(os.path.basename(source.path) for source in view.sources)
+            write_html(counted(), stream, title=title)
+        else:
+            from mplog.viewer.trace import write_trace
 
-    if name == "html":
-        module.write_html(counted(), _Text(), title=", ".join(os.path.basename(s.path) for s in view.sources))
-    else:
-        module.write_trace(counted(), _Text())
+            write_trace(counted(), stream)

@@ -180,8 +180,8 @@ def span(stream: BinaryIO, path: str, plan: Plan) -> tuple[int, int | None]:
     fd = stream.fileno()
     size = os.fstat(fd).st_size
     time_at = _Times(fd, size, path, plan.input_format)
-    begin = 0 if since is None else _bisect(time_at, size, since - WIDEN)
-    end = None if until is None else _bisect(time_at, size, until + WIDEN)
+    begin = 0 if since is None else _bisect(time_at, size, since - WIDEN, upper=False)
+    end = None if until is None else _bisect(time_at, size, until + WIDEN, upper=True)
     return begin, end
 
 
@@ -218,18 +218,25 @@ class _Times:
         return None
 
 
-def _bisect(time_at: _Times, size: int, wanted: float) -> int:
-    """Return the offset of the first record whose time is at least `wanted`; the size when there is none."""
+def _bisect(time_at: _Times, size: int, wanted: float, *, upper: bool) -> int:
+    """Return the offset of the first record whose time is at least `wanted`; the size when there is none.
+
+    Where the times met are not in order, as in a log that several programs write, all of the file is taken.
+    """
     low, high = 0, size
+    earliest, latest = float("-inf"), float("inf")
     while high - low > _PROBE:
         middle = (low + high) // 2
         found = time_at(middle)
         if found is None or found[1] >= high:
             high = middle
-        elif found[0] < wanted:
-            low = found[1]
+            continue
+        if not earliest - WIDEN <= found[0] <= latest + WIDEN:
+            return size if upper else 0
+        if found[0] < wanted:
+            low, earliest = found[1], found[0]
         else:
-            high = middle
+            high, latest = middle, found[0]
     found = time_at(low)
     while found is not None and found[0] < wanted:
         found = time_at(found[1] + 1)
