@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mplog._delivery import ConsoleTarget, HandlerTarget, say
+from mplog._fold import Fold
 from mplog._handler_specs import build_handler
 from mplog._merge import PREFIX, without_keys
 from mplog._record import decode
@@ -64,7 +65,8 @@ def targets(config: Config, stream: Any, handlers: tuple[logging.Handler, ...]) 
             style=config.style,  # type: ignore[arg-type]
         )
         if stream is not None:
-            found.append(ConsoleTarget(stream, formatter.format_line, config.console_level))
+            fold = Fold() if config.fold else None
+            found.append(ConsoleTarget(stream, formatter.format_line, config.console_level, fold))
     named = {"text": TextFormatter, "json": JsonFormatter}
     for spec in (*handlers, *(spec for spec in config.handlers if not isinstance(spec, logging.Handler))):
         try:
