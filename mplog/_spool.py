@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
@@ -49,6 +48,8 @@ def roots(file: str | None, explicit: str | None) -> list[str]:
 
 def session_name(file: str | None) -> str:
     """Return the name that every process finds for the same log file, or a random one without a file."""
+    import hashlib  # 3 ms that only the parent needs
+
     if not file:
         return "console-" + os.urandom(8).hex()
     real = os.path.realpath(file)

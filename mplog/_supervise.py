@@ -20,6 +20,8 @@ from mplog._spool import Spool
 
 STUCK_AFTER = 30.0
 """Seconds without a step after which a listener that is not stopped counts as stuck, and is killed."""
+MOST_FAILURES, FORGET_AFTER = 10, 60.0
+"""Times a listener may end by itself with an error, within so many seconds, before it is given up."""
 TAKEN = 3
 """Exit code of a listener process that found another one listening."""
 
@@ -58,13 +60,12 @@ def main(path: str, second: str = "") -> None:
         code = _watch(pid, spool)
         if code in (0, TAKEN):
             return
+        # One that was killed is replaced at once; one that fails by itself would fail again.
         now = time.monotonic()
-        failures = [moment for moment in failures if now - moment < 10.0] + [now]
-        # One that fails by itself would fail again at once; one that was killed is replaced at once.
-        if len(failures) > 5 and code >= 0:
-            time.sleep(min(1.0, 0.1 * len(failures)))
-        if not os.path.isdir(path) or (code == 1 and len(failures) > 20):
+        failures = [moment for moment in failures if now - moment < FORGET_AFTER] + [now] if code > 0 else []
+        if not os.path.isdir(path) or len(failures) >= MOST_FAILURES:
             return
+        time.sleep(0.1 * len(failures))
 
 
 def listen(spool: Spool) -> int:
