@@ -154,10 +154,9 @@ def journals_of(directory: Path) -> list[str]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _resource_tracker() -> Iterator[None]:
+def _resource_tracker() -> None:
     """Start the process that `multiprocessing` keeps for all of its life before the first test looks around."""
     resource_tracker.ensure_running()
-    yield
 
 
 def stop_forkserver() -> None:

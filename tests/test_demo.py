@@ -1,0 +1,100 @@
+"""`mplog demo`, as a newcomer meets it."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+
+def demo(directory: Path, *args: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "mplog", "demo", *args], cwd=directory, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Run the demo once for several tests."""
+    directory = tmp_path_factory.mktemp("demo")
+    return directory, demo(directory)
+
+
+def test_every_source_of_the_library_is_counted(shown, read_log):
+    """It counts lines and words of every .py file of the interpreter's standard library, and logs each file."""
+    directory, out = shown
+    total = int(re.search(r"words of ([\d,]+) files", out)[1].replace(",", ""))
+    assert total > 500
+    log = read_log(directory / "mplog-demo.json")
+    files = Counter(re.match(r"(\S.*\.py)(:| does)", record["msg"])[1] for record in log if ".py" in record["msg"][:300]
+                    and record["process"] != "MainProcess")
+    assert len(files) == total
+    own = [path for path in files if path == os.__file__]
+    assert own
+    (record,) = [record for record in log if record["msg"].startswith(f"{os.__file__}: ")]
+    text = Path(os.__file__).read_text()
+    assert record["msg"].endswith(f": {text.count(chr(10))} lines, {len(text.split())} words")
+
+
+def test_what_does_not_decode_is_a_warning(shown, read_log):
+    """Files that do not decode give a warning with the exception."""
+    directory, out = shown
+    warnings = [record for record in read_log(directory / "mplog-demo.json") if record["level"] == "WARNING"]
+    assert f"\n{len(warnings)} files do not decode" in out
+    assert {record["exc"]["type"] for record in warnings} <= {"SyntaxError", "UnicodeDecodeError"}
+
+
+def test_one_worker_is_killed_and_nothing_is_missing(shown, read_log):
+    """One worker is SIGKILLed on the way; the ledger says who wrote how many records, and that none is missing."""
+    directory, out = shown
+    rows = re.findall(r"^(\S+) +(\d+) +([\d,]+) +([\d,]+) +([\d,]+)( +killed with SIGKILL)?$", out, re.MULTILINE)
+    assert len(rows) == 1 + 4 + 1
+    assert [row[5] != "" for row in rows].count(True) == 1
+    assert {row[4] for row in rows} == {"0"}
+    assert "none is missing" in out
+    written = Counter(str(record["pid"]) for record in read_log(directory / "mplog-demo.json"))
+    assert written == {row[1]: int(row[3].replace(",", "")) for row in rows}
+
+
+def test_it_says_where_the_log_is_and_what_to_type_next(shown):
+    """The commands it names at the end are there and like the log."""
+    directory, out = shown
+    assert str(directory / "mplog-demo.json") in out
+    commands = re.findall(r"^  mplog (.*?) +# ", out, re.MULTILINE)
+    assert len(commands) >= 4
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "mplog", *command.split()], cwd=directory, capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command
+        assert done.stdout, command
+
+
+def test_a_terminal_shows_progress(tmp_path):
+    """Progress is visible on a terminal; a log that exists is left alone."""
+    (tmp_path / "mplog-demo.json").write_text("")
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mplog", "demo", "-j", "2"], cwd=tmp_path, stdin=slave, stdout=slave, stderr=slave
+    ) as process:
+        os.close(slave)
+        seen = b""
+        try:
+            while data := os.read(master, 65536):
+                seen += data
+        except OSError:  # the other end is closed
+            pass
+        os.close(master)
+        assert process.wait(60) == 0
+    bars = re.findall(rb"\r  \[(#*\.*)\] ([\d,]+) of", seen)
+    assert len(bars) > 2
+    assert bars[-1][0].count(b"#") == len(bars[-1][0])
+    assert (tmp_path / "mplog-demo.json").read_text() == ""
+    assert b"/mplog-demo-2.json (" in seen
