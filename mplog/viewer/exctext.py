@@ -7,7 +7,7 @@ from typing import Any
 
 _BEGIN = re.compile(r"^[ \t|+]*(?:Traceback|Exception Group Traceback) \(most recent call last\):", re.MULTILINE)
 _JOINT = re.compile(
-    r"\n\s*\n?[ \t|]*(The above exception was the direct cause of the following exception"
+    r"\n(?:[ \t|]*\n)?[ \t|]*(The above exception was the direct cause of the following exception"
     r"|During handling of the above exception, another exception occurred):\n"
 )
 _FRAME = re.compile(r'^\s*File "([^"\n]+)", line (\d{1,9}), in ([^\n]+)$')

@@ -59,19 +59,19 @@ _USUAL = (
 
 
 _GROUPS = {
-    "asctime": ("time", rf"{STAMP}|{_CLOCK}|{_SYSLOG}|.+?"),
+    "asctime": ("time", rf"{STAMP}|{_CLOCK}|{_SYSLOG}|.{{1,40}}?"),
     "created": ("time", r"\d+(?:\.\d+)?"),
     "levelname": ("level", r"[A-Za-z]\w*(?: \d+)?"),
     "levelno": ("f_levelno", r"\d+"),
-    "name": ("logger", r"[^\s:]*?|.*?"),
+    "name": ("logger", r"[^\s:]*?|.{0,100}?"),
     "message": ("msg", r".*"),
     "process": ("pid", r"\d{1,19}"),
-    "processName": ("process", r".+?"),
-    "threadName": ("thread", r".+?"),
+    "processName": ("process", r".{1,80}?"),
+    "threadName": ("thread", r".{1,80}?"),
     "thread": ("f_thread_id", r"\d+"),
-    "taskName": ("f_task", r".+?"),
-    "pathname": ("file", r".+?"),
-    "filename": ("file", r".+?"),
+    "taskName": ("f_task", r".{1,80}?"),
+    "pathname": ("file", r".{1,300}?"),
+    "filename": ("file", r".{1,100}?"),
     "module": ("f_module", r"\S*?"),
     "lineno": ("line", r"\d{1,9}"),
     "funcName": ("func", r"\S*?|<\w+>"),
@@ -114,7 +114,7 @@ def _compiled(text: str, places: list[re.Match[str]]) -> re.Pattern[str]:
     for place in places:
         pattern += _literal(text[at : place.start()])
         at = place.end()
-        group, inner = _GROUPS.get(place["name"], (f"f_{place['name']}", ".*?"))
+        group, inner = _GROUPS.get(place["name"], (f"f_{place['name']}", ".{0,200}?"))
         padded = r" *" if place["spec"] and re.search(r"\d", place["spec"]) else ""
         pattern += padded + (f"(?:{inner})" if group in used else f"(?P<{group}>{inner})") + padded
         used.add(group)

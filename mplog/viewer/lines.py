@@ -155,7 +155,11 @@ def text_of(value: object) -> str:
     try:
         return _encode(value).decode("utf-8", "backslashreplace")
     except (UnicodeError, RecursionError, ValueError, OverflowError, msgspec.MsgspecError):
+        pass
+    try:
         return ascii(value)
+    except RecursionError:
+        return "<nested too deep>"
 
 
 def damaged_record(raw: bytes, offset: int, source: str) -> Record:

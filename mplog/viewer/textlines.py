@@ -23,7 +23,7 @@ _TAIL = re.compile(rf"(?: [A-Za-z_][\w.]*={_VALUE})+$")
 _CLOCK = re.compile(r"(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?")
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
 _NUMBER = re.compile(r"-?\d{1,18}\.\d{1,18}(?:[eE][-+]?\d{1,3})?")
-_LONGEST_HEADER = 1 << 16
+_LONGEST_HEADER = 4096
 
 
 def header_parser(input_format: str, path: str = "") -> HeaderParser:
@@ -64,7 +64,7 @@ def _own(match: re.Match[str], raw: bytes, offset: int, source: str) -> Record:
         time=times.parse(stamp), time_text=stamp, levelno=levels.number(level), level=level, msg=msg,
         logger=logger, process=process, pid=int(pid), raw=raw, offset=offset, source=source, fields={},
     )  # fmt: skip
-    if "=" in msg:
+    if "=" in msg and len(msg) < _LONGEST_HEADER:
         _take_fields(record)
     return record
 

@@ -12,7 +12,7 @@ from mplog.viewer.colours import BOLD, DIM, RESET
 from mplog.viewer.escapes import escape, escape_lines
 from mplog.viewer.lines import text_of
 
-_LIBRARY = re.compile(r"(?:^|/)(?:site-packages|dist-packages)/([^/]+)|/lib/python3\.\d+/([^/]+)|^<frozen ([\w.]+)")
+_LIBRARY = re.compile(r"(?:^|/)(?:site-packages|dist-packages)/([^/]+)|/lib/python3\.\d+/(?!site-packages|dist-packages)([^/]+)|^<frozen ([\w.]+)")
 _RED = "\x1b[31m"
 _CAUSE = "The above exception was the direct cause of the following exception:"
 _CONTEXT = "During handling of the above exception, another exception occurred:"
@@ -84,7 +84,7 @@ def _library(frame: dict[str, Any]) -> str | None:
 
 
 def _place(frame: dict[str, Any]) -> str:
-    return f"{escape(text_of(frame.get('file')))}:{text_of(frame.get('line'))}"
+    return f"{escape(text_of(frame.get('file')))}:{escape(text_of(frame.get('line')))}"
 
 
 def _chain(exc: dict[str, Any], mode: str, paint: _Paint, depth: int) -> list[str]:
