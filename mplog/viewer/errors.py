@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from mplog.viewer import levels, summary
+from mplog.viewer.conditions import Exists
 from mplog.viewer.excgroups import Frame, Group, collect, frames, kind, links
 from mplog.viewer.lines import text_of
 from mplog.viewer.summary import Page, clean, plural, rfc3339
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the groups of exceptions; the exit status is 1 when there are none."""
-    groups, total, beyond = collect(summary.records(args))
+    groups, total, beyond = collect(summary.records(args, Exists("exc")))
     order = {
         "count": lambda group: -group.count,
         "first": lambda group: group.first or 0.0,

@@ -109,7 +109,7 @@ class Family:
         event = record.fields.get("event")
         if event == "dropped" and type(record.fields.get("dropped")) is int:
             # The worker says so itself, or the listener for one that died before it could.
-            about = self._current.get((record.fields.get("died_pid"), ""))
+            about = self._current.get((_int(record.fields.get("died_pid")), ""))
             (about or writer).dropped += record.fields["dropped"]
         elif event in ("died", "ended"):
             self._certificate(record, record.fields)

@@ -18,7 +18,9 @@ EPILOG = """examples:
   mplog stats app.log                      everything
   mplog stats app.log -S 10m               the last ten minutes
   mplog stats app.log -q 'level>=warning'  what the warnings and errors are made of
-  mplog stats app.log --json | jq .levels"""
+  mplog stats app.log --json | jq .levels
+
+Exit status: 0 shown, 1 there is no record, 2 usage or unreadable."""
 
 _KEYS = 20_000  # distinct processes, loggers or call sites that are kept apart
 

@@ -7,16 +7,22 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, TextIO
 
 import msgspec
 
-from mplog.viewer import colours, escapes, query, timespec
+from mplog.viewer import colours, escapes, selection, timespec
+from mplog.viewer.conditions import All, Condition
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
-from mplog.viewer.reading import read_records
+from mplog.viewer.merging import merged
+from mplog.viewer.output import Progress
+from mplog.viewer.reading import expand
+from mplog.viewer.scan import Plan
+from mplog.viewer.walk import forward
 
 _COLOURS = {
     "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "magenta": "35",
@@ -48,20 +54,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that select records; the other ways to select are those of `mplog view`."""
-    parser.add_argument(
-        "-S", "--since", metavar="T", help="10m, '10 min ago', 14:30, today, 2026-11-22 14:30"
-    )
-    parser.add_argument("-U", "--until", metavar="T", help="the same, the end")
-    parser.add_argument("-q", "--query", metavar="Q", help="such as 'level>=warning and process=Fork*'")
+    """Add the arguments that select records, as in `mplog view`; FIELD=VALUE among the files does so, too."""
+    add = parser.add_argument_group("Select").add_argument
+    add("-l", "--level", action="append", metavar="LEVEL", help="this level or worse; LOW..HIGH; =A,B exactly")
+    add("-S", "--since", metavar="TIME", help="from then on: 10m, '10 min ago', 14:30, today")
+    add("-U", "--until", metavar="TIME", help="up to then")
+    add("-p", "--process", action="append", metavar="GLOB", help="process name; a leading ! means not")
+    add("--pid", action="append", type=int, metavar="N", help="process id")
+    add("--thread", action="append", metavar="GLOB", help="thread name; a leading ! means not")
+    add("-L", "--logger", action="append", metavar="GLOB", help="logger; without a wildcard its children too")
+    add("-g", "--grep", action="append", metavar="RE", help="message or exception matches")
+    add("-G", "--grep-not", action="append", metavar="RE", help="message and exception do not match")
+    add("-q", "--query", action="append", metavar="QUERY", help="such as 'level>=warning and dur_ms>500'")
 
 
 def paths(args: argparse.Namespace) -> list[str]:
-    """Return the logs that the arguments name.
+    """Return the logs that the arguments name; FIELD=VALUE among them moves to `args.conditions`.
 
     Raises:
         ViewerError: none is named and standard input is a terminal.
     """
+    if "level" in args:
+        conditions = [word for word in args.paths if selection.is_condition(word)]
+        args.conditions = getattr(args, "conditions", []) + conditions
+        args.paths = [word for word in args.paths if word not in conditions]
     if args.paths:
         return list(args.paths)
     if os.environ.get("MPLOG_FILE"):
@@ -69,6 +85,26 @@ def paths(args: argparse.Namespace) -> list[str]:
     if sys.stdin is None or sys.stdin.isatty():
         raise ViewerError("no file given; name one, pipe something in, or set MPLOG_FILE")
     return ["-"]
+
+
+def records(args: argparse.Namespace, *also: Condition) -> Iterator[Record]:
+    """Yield the records that the arguments select, merged by time; without a condition damaged lines, too.
+
+    Shows on a terminal how far it is.
+
+    Raises:
+        ViewerError: as `expand`; or an option is not understood.
+    """
+    sources = expand(paths(args), rotated=args.rotated)
+    chosen = selection.build(args, args.conditions, timespec.zone_of(None, utc=args.utc))
+    chosen.condition = All((*chosen.condition.parts, *also))
+    total = sum(os.path.getsize(path) for source in sources for path in source.files if path != "-")
+    progress = Progress(total, shown=len(sources) == 1)
+    streams = [
+        chain.from_iterable(forward(source, Plan(chosen, input_format=args.input), progress)) for source in sources
+    ]
+    yield from streams[0] if len(streams) == 1 else merged(streams)
+    progress.clear()
 
 
 def title(args: argparse.Namespace) -> str:
@@ -83,39 +119,6 @@ def positive(text: str) -> int:
     if value < 1:
         raise ValueError(text)
     return value
-
-
-def records(args: argparse.Namespace) -> Iterator[Record]:
-    """Yield the records that the arguments of `add_arguments` and `add_selection` name; damaged lines, too.
-
-    Raises:
-        ViewerError: as `read_records`; or the query or a time is not understood.
-    """
-    found = read_records(paths(args), rotated=args.rotated, input_format=args.input)
-    zone = timespec.zone_of(None, utc=args.utc)
-    since = None if args.since is None else timespec.parse_time(args.since, zone=zone)
-    until = None if args.until is None else timespec.parse_time(args.until, zone=zone)
-    keep = None if args.query is None else query.parse(args.query).predicate()
-    if since is None and until is None and keep is None:
-        return found
-    return _selected(found, since, until, keep)
-
-
-def _selected(
-    found: Iterator[Record], since: float | None, until: float | None, keep: Callable[[Record], bool] | None
-) -> Iterator[Record]:
-    for record in found:
-        if record.damaged:
-            yield record
-            continue
-        if (since is not None or until is not None) and record.time is None:
-            continue
-        if since is not None and record.time is not None and record.time < since:
-            continue
-        if until is not None and record.time is not None and record.time > until:
-            continue
-        if keep is None or keep(record):
-            yield record
 
 
 def clean(text: str) -> str:
@@ -280,7 +283,8 @@ def rfc3339(time: float | None) -> str | None:
 
 def print_json(value: Any, stream: TextIO | None = None) -> None:
     """Write one JSON object, indented: for programs, and still readable."""
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode("utf-8", "backslashreplace")
+    text = escapes.escape_json(msgspec.json.encode(value).decode("utf-8", "backslashreplace"))
+    text = msgspec.json.format(text, indent=2)
     (stream or sys.stdout).write(text + "\n")
 
 

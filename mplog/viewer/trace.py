@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from mplog.viewer.escapes import escape, escape_lines
+from mplog.viewer.escapes import escape, escape_json, escape_lines
 from mplog.viewer.family import Family, Life
 from mplog.viewer.lines import Record
 
@@ -52,7 +52,7 @@ def write_trace(records: Iterable[Record], out: TextIO) -> int:
 
 
 def _text(event: dict[str, Any]) -> str:
-    return _encode(event).decode("utf-8", "backslashreplace")
+    return escape_json(_encode(event).decode("utf-8", "backslashreplace"))
 
 
 class _Trace:

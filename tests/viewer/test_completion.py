@@ -123,7 +123,7 @@ class TestBash:
     def test_words(self, complete: Complete) -> None:
         """Commands, options, their values, files."""
         assert complete("mplog st") == ["stats"]
-        assert complete("mplog errors --t") == ["--tb", "--top"]
+        assert complete("mplog errors --to") == ["--top"]
         assert complete("mplog errors --tb l") == ["long", "line"]
         assert complete("mplog check --color = n") == ["never"]
         assert complete("mplog completion f") == ["fish"]
@@ -161,7 +161,7 @@ class TestFish:
     def test_words(self, complete: Complete) -> None:
         """Commands, options, their values, files."""
         assert complete("mplog sta") == ["stats"]
-        assert complete("mplog errors --t") == ["--tb", "--top"]
+        assert complete("mplog errors --to") == ["--top"]
         assert sorted(complete("mplog errors --tb l")) == ["line", "long"]
         assert complete("mplog completion fi") == ["fish"]
         assert complete("mplog stats app") == ["app.log"]

@@ -97,10 +97,15 @@ def test_colours_on_request(log: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_selection(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """-q, -S and -U select what is counted."""
+    """The options that select, and FIELD=VALUE, are those of `mplog view`."""
     assert stats(log, capsys, "-q", "level>=warning")["records"] == 12
     assert stats(log, capsys, "-S", "2026-11-22T11:11:12.05Z")["records"] == 10
     assert stats(log, capsys, "-U", "2026-11-22T11:11:12.05Z")["records"] == 92
+    assert stats(log, capsys, "-l", "e")["records"] == 2
+    assert stats(log, capsys, "-p", "*-102", "-G", "order")["records"] == 1
+    assert stats(log, capsys, "logger=app.db")["records"] == 9
+    assert main(["stats", str(log), "-q", "level >"]) == 2
+    assert "^" in capsys.readouterr().err
 
 
 def test_nothing_to_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,121 @@
+"""Whatever a file holds, no summary shows a traceback, and nothing drives the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from sample_log import SampleLog, exception
+
+from mplog.__main__ import main
+from mplog.viewer.html import write_html
+from mplog.viewer.reading import read_records
+from mplog.viewer.trace import write_trace
+
+_BAD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]")
+
+# JSON that is nearly ours: every field may have any type.
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+_names = st.sampled_from(
+    [
+        "time",
+        "level",
+        "msg",
+        "logger",
+        "process",
+        "pid",
+        "thread",
+        "file",
+        "line",
+        "func",
+        "seq",
+        "exc",
+        "event",
+        "dropped",
+        "died_pid",
+        "died_process",
+        "parent_pid",
+        "exitcode",
+        "signal",
+        "records",
+        "last_seq",
+        "started",
+        "seq_first",
+        "seq_last",
+        "cause",
+        "context",
+        "group",
+        "frames",
+        "type",
+    ]
+)
+_good = st.sampled_from(
+    SampleLog()
+    .add("hello", exc=exception(cause=exception("KeyError")))
+    .dropped(3, pid=100, process="MainProcess", first=2, last=9)
+    .died(100, "MainProcess", records=7)
+    .lines
+)
+
+
+@st.composite
+def _line(draw: st.DrawFn) -> bytes:
+    record = json.loads(draw(_good))
+    for _ in range(draw(st.integers(0, 4))):
+        record[draw(_names)] = draw(_json)
+    raw = json.dumps(record, ensure_ascii=draw(st.booleans())).encode("utf-8", "replace")
+    return raw[: draw(st.integers(0, len(raw)))] if draw(st.integers(0, 5)) == 0 else raw
+
+
+_files = st.lists(_line() | st.binary(max_size=40), max_size=8).map(b"\n".join)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_files)
+@example(b"")
+@example(
+    b'{"time":"9999-12-31T23:59:59.999999Z","level":"INFO","msg":"x","logger":"mplog","event":"died","died_pid":1}'
+)
+@example(
+    b'{"time":"2026-11-22T11:11:11Z","level":"E","msg":"","exc":{"cause":{"cause":{}},"frames":[{}]},"seq":-1,"pid":0}'
+)
+def test_any_bytes(data: bytes) -> None:
+    """Every summary reads any bytes and ends with a documented exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "app.log")
+        path.write_bytes(data)
+        for command in ("stats", "errors", "ps", "check"):
+            for options in ([], ["--json"]):
+                out, err = io.StringIO(), io.StringIO()
+                with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                    code = main([command, str(path), "--color", "never", *options])
+                assert code in (0, 1), err.getvalue()
+                assert not _BAD.search(out.getvalue())
+                if options:
+                    json.loads(out.getvalue())
+        for write in (write_html, write_trace):
+            out = io.StringIO()
+            write(read_records([str(path)]), out)
+            assert not _BAD.search(out.getvalue())
+
+
+@pytest.mark.parametrize("command", ["stats", "errors", "ps", "check"])
+def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each sub-command's help has examples and says what the exit status means."""
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert f"mplog {command} app.log" in out
+    assert "Exit status" in out
