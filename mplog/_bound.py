@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import inspect
 import logging
+import multiprocessing.process
 import sys
+import threading
 from asyncio import _get_running_loop
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from json.encoder import encode_basestring
 from math import isfinite
 from time import gmtime, monotonic_ns, strftime
 from types import CodeType, FrameType
@@ -23,7 +26,8 @@ import structlog
 
 from mplog import _chain, _clock, worker
 from mplog._context import fields, shared
-from mplog._events import Event, depth, event_of, exc_info_of, name_of_level, number, stack_of, text
+from mplog._events import Event, depth, event_of, exc_info_of, name_of_level, number, stack_of, text_of
+from mplog._fastpath import _local
 from mplog._record import CLASHING, FIELDS, encode_own, quote
 from mplog._template import new_site, who
 from mplog._values import safe_str
@@ -38,11 +42,13 @@ MAX_SITES = 4096
 _OPTIONS = frozenset(("exc_info", "stack_info", "stacklevel", "event"))
 """Keywords that say how to log; all others are fields."""
 _UNUSUAL = _OPTIONS | frozenset(FIELDS) | {"exc", "levelno"}
-_PLAIN = frozenset((str, int, float, bool, type(None)))
+_SAME = frozenset((str, int, bool, type(None)))
+"""Types of which msgspec makes the JSON that `encode_own` makes."""
 _OF_RECORDS = frozenset(dir(logging.LogRecord)) | frozenset(
     logging.LogRecord("", 0, "", 0, "", (), None).__dict__.keys() | {"message", "asctime", "taskName"}
 )
 _LogRecord = logging.LogRecord
+_process: Any = multiprocessing.process
 _getframe = sys._getframe
 _root = logging.root
 _to_json = msgspec.json.Encoder().encode
@@ -64,9 +70,89 @@ class _Place(NamedTuple):
 
 
 def _method(level: int, name: str) -> Callable[..., None]:
-    def method(self: BoundLogger, event: Any = None, /, *args: Any, **fields: Any) -> None:
-        if self._logger.isEnabledFor(level):
-            self._log(level, name, event, args, fields, _getframe(1))
+    """Return the method for a level: the shortest way that is right.
+
+    One long function: a call inside it costs as much as a field.
+    """
+
+    def method(self: BoundLogger, event: Any = None, /, *args: Any, **own: Any) -> None:
+        logger: Any = self._logger
+        if not logger.isEnabledFor(level):
+            return
+        frame = _getframe(1)
+        here = worker.current
+        # As `Logger.callHandlers` goes: is ours, on the root logger, the one handler on the way up?
+        while logger is not _root:
+            if logger.handlers or logger.filters or not logger.propagate:
+                break
+            logger = logger.parent
+        handlers = logger.handlers
+        if (
+            here is None
+            or len(handlers) != 1
+            or type(handler := handlers[0]) is not _WorkerHandler
+            or handler.filters
+            or handler.level
+            or logger.filters
+            or logger is not _root
+            or self._processors
+            or not _UNUSUAL.isdisjoint(own)
+            or here.redact is not None
+            or logging._logRecordFactory is not _LogRecord  # type: ignore[attr-defined]
+            or _get_running_loop() is not None
+        ):
+            self._in_full(level, name, event, args, own, frame)
+            return
+        try:
+            if not _guard[0]:
+                worker.after_fork()
+            text = event if type(event) is str and not args else text_of(event, args)
+            msg = encode_basestring(text)
+            if not msg.isascii() or "\x7f" in msg:
+                msg = quote(text)
+            given = own
+            if _bound_around or self._context:
+                given = {**fields(), **self._context, **own}
+            tail = b"}\n"
+            if given:
+                for value in given.values():
+                    if type(value) not in _SAME and not (type(value) is float and isfinite(value)):
+                        tail = _tail(given)
+                        break
+                else:
+                    json = _to_json(given)
+                    # What is not ASCII may need an escape.
+                    tail = b"," + json[1:] + b"\n" if json.isascii() and 127 not in json else _tail(given)
+            code = frame.f_code
+            site = self._tables[level].get(id(code) + frame.f_lasti) or self._site(level, frame)
+            before, middle, after, extra, _ = site
+            key = monotonic_ns()
+            now = key + _clock.offset
+            start, second = _second
+            micros = (now - start) // 1000
+            if not 0 <= micros < 1_000_000:
+                second, micros = _next_second(now)
+            try:
+                thread, thread_name, process_name, names = _local.who
+                if thread._name is not thread_name or _process._current_process._name is not process_name:
+                    names = _introduce()
+            except AttributeError:
+                names = _introduce()
+            head = (
+                f'{hex(key | _LEADING)[3:]} {{"time":"{second}{_DIGITS[micros // 1000]}{_DIGITS[micros % 1000]}'
+                f"{before}{msg}{middle}{names}{after}"
+            ).encode()
+            if extra:
+                tail = extra + tail
+            if len(head) + len(tail) + 20 <= here.max_record:
+                (here.journal or here.open()).write(head, tail, level)
+                if key >= here.check_at:
+                    here.check(key)
+                return
+        except Exception as error:  # the application must not suffer from its log
+            here.fail(error)
+            return
+        self._in_full(level, name, event, args, own, frame)
 
     method.__name__ = name
     method.__doc__ = f"Log an event at level {logging.getLevelName(level)}; further keywords are its fields."
@@ -79,7 +165,8 @@ def _async_method(level: int, name: str) -> Callable[..., Later]:
 
     method.__name__ = f"a{name}"
     method.__doc__ = f"Do what `{name}` does when it is awaited; a journal makes nobody wait."
-    return inspect.markcoroutinefunction(method) if sys.version_info >= (3, 12) else method
+    mark: Any = getattr(inspect, "markcoroutinefunction", lambda function: function)  # Python 3.12
+    return mark(method)  # type: ignore[no-any-return]
 
 
 class BoundLogger(structlog.BoundLoggerBase):
@@ -117,7 +204,7 @@ class BoundLogger(structlog.BoundLoggerBase):
         """Log an event at level ERROR with the exception that is being handled."""
         if self._logger.isEnabledFor(40):
             fields.setdefault("exc_info", True)
-            self._log(40, "exception", event, args, fields, _getframe(1))
+            self._in_full(40, "exception", event, args, fields, _getframe(1))
 
     def aexception(self, event: Any = None, /, *args: Any, **fields: Any) -> Later:
         """Do what `exception` does when it is awaited."""
@@ -135,7 +222,7 @@ class BoundLogger(structlog.BoundLoggerBase):
         """
         value = number(level)
         if self._logger.isEnabledFor(value):
-            self._log(value, name_of_level(value), event, args, fields, _getframe(1))
+            self._in_full(value, name_of_level(value), event, args, fields, _getframe(1))
 
     def alog(self, level: int | str, event: Any = None, /, *args: Any, **fields: Any) -> Later:
         """Do what `log` does when it is awaited."""
@@ -161,63 +248,6 @@ class BoundLogger(structlog.BoundLoggerBase):
         own = None if self._processors is _chain.CHAIN else self._processors
         return (_restore, (type(self), self._logger.name, own, self._context))
 
-    def _log(self, level: int, method: str, event: Any, args: Any, kw: dict[str, Any], place: Any) -> None:
-        """Write an event on the shortest way that is right.
-
-        One long function: a call inside it costs as much as a field.
-        """
-        here, logger = worker.current, self._logger
-        node: Any = logger
-        while node is not _root:
-            if node.handlers or node.filters or not node.propagate:
-                break
-            node = node.parent
-        handlers = node.handlers
-        if (
-            here is None
-            or len(handlers) != 1
-            or node.filters
-            or type(handler := handlers[0]) is not _WorkerHandler
-            or handler.filters
-            or handler.level
-            or node is not _root
-            or self._processors
-            or not _UNUSUAL.isdisjoint(kw)
-            or here.redact is not None
-            or logging._logRecordFactory is not _LogRecord  # type: ignore[attr-defined]
-            or _get_running_loop() is not None
-        ):
-            self._log_in_full(level, method, event, args, kw, place)
-            return
-        own = {**fields(), **self._context, **kw} if _bound_around or self._context else kw
-        try:
-            if not _guard[0]:
-                worker.after_fork()
-            msg = quote(event if type(event) is str and not args else text(event, args))
-            tail = _tail(own) if own else b"}\n"
-            before, middle, after, extra, _ = (
-                self._tables[level].get(id(place.f_code) + place.f_lasti) or self._site(level, place)
-            )
-            key = monotonic_ns()
-            now = key + _clock.offset
-            start, second = _second
-            micros = (now - start) // 1000
-            if not 0 <= micros < 1_000_000:
-                second, micros = _next_second(now)
-            time = f"{second}{_DIGITS[micros // 1000]}{_DIGITS[micros % 1000]}"
-            head = f'{hex(key | _LEADING)[3:]} {{"time":"{time}{before}{msg}{middle}{who()}{after}'.encode()
-            if extra:
-                tail = extra + tail
-            if len(head) + len(tail) + 20 <= here.max_record:
-                (here.journal or here.open()).write(head, tail, level)
-                if key >= here.check_at:
-                    here.check(key)
-                return
-        except Exception as error:  # the application must not suffer from its log
-            here.fail(error)
-            return
-        self._log_in_full(level, method, event, args, kw, place)
-
     def _site(self, level: int, place: Any) -> Site:
         """Make and keep what is the same for all records of a call site."""
         found = new_site({}, self._logger.name, level, place)
@@ -228,7 +258,7 @@ class BoundLogger(structlog.BoundLoggerBase):
         table[id(place.f_code) + place.f_lasti] = site
         return site
 
-    def _log_in_full(
+    def _in_full(
         self, level: int, method: str, event: Any, args: Any, kw: dict[str, Any], place: Any
     ) -> None:
         """Write an event as `logging` does, with a record; through the application's processors first."""
@@ -239,14 +269,14 @@ class BoundLogger(structlog.BoundLoggerBase):
                 place = getattr(place, "f_back", None) or place
             own = {**fields(), **self._context, **kw}
             if args:
-                event = text(event, args)
+                event = text_of(event, args)
             if self._processors:
                 found = self._processed(level, method, event, own, place)
                 if found is None:
                     return
             else:
                 exc_info, stack = own.pop("exc_info", None), own.pop("stack_info", None)
-                found = Event(level, text(event, ()), own, exc_info, stack)
+                found = Event(level, text_of(event, ()), own, exc_info, stack)
             self._handle(found, place)
         except Exception as error:  # the application must not suffer from its log
             if worker.current is not None:
@@ -297,7 +327,7 @@ class BoundLogger(structlog.BoundLoggerBase):
     async def _write(self, level: int, method: str, event: Any, args: Any, kw: Any, place: Any) -> None:
         """Write an event now, as though it had been logged where it was called."""
         if self._logger.isEnabledFor(level):
-            self._log(level, method, event, args, kw, place)
+            self._in_full(level, method, event, args, kw, place)
 
     def _later(
         self, level: int, method: str, event: Any, args: Any, kw: dict[str, Any], frame: FrameType
@@ -314,24 +344,15 @@ class BoundLogger(structlog.BoundLoggerBase):
 
 
 def _tail(own: dict[str, Any]) -> bytes:
-    """Return a line's end with the own fields, by msgspec where its JSON is the one of `encode_own`."""
-    for value in own.values():
-        if type(value) not in _PLAIN:
-            break
-    else:
-        try:
-            tail: str = _to_json(own).decode()
-        except Exception:  # an integer beyond 64 bits, a lone surrogate
-            tail = "\x7f"
-        # What is not ASCII may need an escape; a null may have been no number.
-        finite = "null" not in tail or all(map(_is_finite, own.values()))
-        if finite and tail.isascii() and "\x7f" not in tail:
-            return f",{tail[1:]}\n".encode()
+    """Return a line's end with the own fields, with all escapes."""
     return f"{encode_own(own)}}}\n".encode()
 
 
-def _is_finite(value: Any) -> bool:
-    return type(value) is not float or isfinite(value)
+def _introduce() -> str:
+    """Make and keep the part of a line that says who logs, as `_fastpath` does."""
+    thread, names = threading.current_thread(), who()
+    _local.who = (thread, thread.name, _process.current_process().name, names)
+    return names
 
 
 def _next_second(now: int) -> tuple[str, int]:

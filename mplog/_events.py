@@ -44,10 +44,10 @@ def event_of(result: Any, level: int, logger: str) -> Event:
     if left.get("logger") == logger:
         del left["logger"]
     exc_info, stack = left.pop("exc_info", None), left.pop("stack_info", None)
-    return Event(level, text(msg, ()), left, exc_info, stack)
+    return Event(level, text_of(msg, ()), left, exc_info, stack)
 
 
-def text(event: Any, args: Any) -> str:
+def text_of(event: Any, args: Any) -> str:
     """Return an event's text, its arguments filled in as structlog and `logging` do."""
     return "" if event is None and not args else render(event, args)
 
