@@ -12,7 +12,11 @@ from mplog.viewer.colours import BOLD, DIM, RESET
 from mplog.viewer.escapes import escape, escape_lines
 from mplog.viewer.lines import text_of
 
-_LIBRARY = re.compile(r"(?:^|/)(?:site-packages|dist-packages)/([^/]+)|/lib/python3\.\d+/(?!site-packages|dist-packages)([^/]+)|^<frozen ([\w.]+)")
+_LIBRARY = re.compile(
+    r"(?:^|/)(?:site-packages|dist-packages)/([^/]+)"
+    r"|/lib/python3\.\d+/(?!site-packages|dist-packages)([^/]+)"
+    r"|^<frozen ([\w.]+)"
+)
 _RED = "\x1b[31m"
 _CAUSE = "The above exception was the direct cause of the following exception:"
 _CONTEXT = "During handling of the above exception, another exception occurred:"

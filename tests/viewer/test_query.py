@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +30,15 @@ def record(**fields: object) -> Record:
     found = own_record(decoded, raw, 0, "x")
     assert found is not None
     return found
+
+
+def sentence(action: Callable[[], object]) -> str:
+    """Return what an action complains of; nothing when it works."""
+    try:
+        action()
+    except ViewerError as error:
+        return error.sentence
+    return ""
 
 
 @pytest.mark.parametrize(
@@ -78,13 +88,8 @@ def test_the_query_language(query: str, matches: bool) -> None:
 @given(st.text("abc =<>!~()'\"/,.andortinexs19", max_size=30))
 def test_any_text_is_a_query_or_an_error_with_a_caret(query: str) -> None:
     """A bad query (with a caret under the place); never a traceback."""
-    try:
-        predicate = parse(query, now=NOW).predicate()
-    except ViewerError as error:
-        assert error.sentence.startswith("query: ")
-        assert error.sentence.endswith("^")
-    else:
-        assert predicate(record(a=1, b="x")) in (True, False)
+    said = sentence(lambda: parse(query, now=NOW).predicate()(record(a=1, b="x")))
+    assert said == "" or (said.startswith("query: ") and said.endswith("^"))
 
 
 def test_deep_nesting_is_refused() -> None:
@@ -202,10 +207,8 @@ def test_absolute_times(text: str, seconds: float) -> None:
 def test_any_text_is_a_time_or_a_sentence(text: str) -> None:
     """A bad time is one sentence."""
     duration(text)
-    try:
-        parse_time(text, now=NOW)
-    except ViewerError as error:
-        assert "is not understood" in error.sentence
+    said = sentence(lambda: parse_time(text, now=NOW))
+    assert said == "" or "is not understood" in said
 
 
 def test_smart_case() -> None:
