@@ -193,7 +193,8 @@ def _join(row: tuple[str, ...], widths: list[int], align: str) -> str:
 
 
 def _last_words(life: Life, indent: str, page: Page) -> None:
-    pad = " " * (len(indent) + 2)
+    pad = indent.replace("├─", "│ ").replace("└─", "  ") + "  "
+    pad = pad if page.blocks else pad.replace("│", "|")
     known = f" (known by {clean(life.known_by)})" if life.known_by else ""
     words = f"last words: {clean(life.last_msg)}" if life.last_msg else "no last words"
     page.line(page.paint(summary.cut(pad + words + known, page.width), "dim"))

@@ -30,61 +30,71 @@ class Sub(NamedTuple):
 _NAMES = ("process", "logger", "thread", "field")
 
 
-def bash(subs: list[Sub]) -> str:
-    """Return the script for bash; names of a log are only ever data in it, never words to expand."""
-    options = "\n".join(_bash_sub(sub) for sub in subs)
-    words = "\n".join(f"        {sub.name}) words={shq(' '.join(sub.words))} ;;" for sub in subs if sub.words)
-    return f"""# bash completion for mplog: eval "$(mplog completion bash)"
-_mplog_choose() {{
+_BASH = """# bash completion for mplog: eval "$(mplog completion bash)"
+_mplog_choose() {
     local word
     while IFS= read -r word; do
         [[ $word == "$cur"* ]] && COMPREPLY+=("$word")
     done
-}}
+}
 
-_mplog_names() {{
+_mplog_names() {
     local word
     while IFS= read -r word; do
         [[ $word == "$cur"* ]] && COMPREPLY+=("$(printf %q "$word")")
-    done < <("${{COMP_WORDS[0]}}" completion --names "$1" -- "${{COMP_WORDS[@]:1}}" 2>/dev/null)
-}}
+    done < <("${COMP_WORDS[0]}" completion --names "$1" -- "${COMP_WORDS[@]:1}" 2>/dev/null)
+}
 
-_mplog_files() {{
+_mplog_files() {
     local word
     compopt -o filenames 2>/dev/null
     while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$cur")
-}}
+}
 
-_mplog() {{
-    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
-    local command=${{COMP_WORDS[1]}} flags= words=
+_mplog() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+    local command=${COMP_WORDS[1]} flags= words=
     COMPREPLY=()
     [[ $cur == "=" ]] && cur=
-    [[ $prev == "=" ]] && prev=${{COMP_WORDS[COMP_CWORD-2]}}
+    [[ $prev == "=" ]] && prev=${COMP_WORDS[COMP_CWORD-2]}
     if ((COMP_CWORD == 1)); then
-        _mplog_choose <<< {shq(chr(10).join(sub.name for sub in subs))}
+        _mplog_choose <<< @@COMMANDS@@
         _mplog_files
         return
     fi
     case $command:$prev in
-{options}
+@@VALUES@@
     esac
     case $command in
-{words}
+@@WORDS@@
     esac
     if [[ $cur == -* ]]; then
         case $command in
-{chr(10).join(_bash_flags(sub) for sub in subs)}
+@@FLAGS@@
         esac
-        _mplog_choose <<< "${{flags// /$'\\n'}}"
+        _mplog_choose <<< "${flags// /$'\\n'}"
     elif [[ $words && $COMP_CWORD == 2 ]]; then
-        _mplog_choose <<< "${{words// /$'\\n'}}"
+        _mplog_choose <<< "${words// /$'\\n'}"
     else
         _mplog_files
     fi
-}}
+}
 complete -F _mplog mplog
 """
+
+
+def bash(subs: list[Sub]) -> str:
+    """Return the script for bash; names of a log are only ever data in it, never words to expand."""
+    parts = {
+        "COMMANDS": shq("\n".join(sub.name for sub in subs)),
+        "VALUES": "\n".join(_bash_sub(sub) for sub in subs),
+        "WORDS": "\n".join(f"        {s.name}) words={shq(' '.join(s.words))} ;;" for s in subs if s.words),
+        "FLAGS": "\n".join(_bash_flags(sub) for sub in subs),
+    }
+    script = _BASH
+    for name, text in parts.items():
+        script = script.replace(f"@@{name}@@", text)
+    return script
 
 
 def _bash_sub(sub: Sub) -> str:
