@@ -78,7 +78,10 @@ class Journal:
         """Return what the owner file says now."""
         if self.owner_fd >= 0:
             return read_owner(self.owner_fd)
-        if self.owner_path and not self.ours:
+        if self.ours and (fd := _lock.held(self.owner_path)) is not None:
+            # Opening it and closing that descriptor would drop the lock.
+            return read_owner(fd)
+        if self.owner_path:
             with contextlib.suppress(OSError):
                 fd = os.open(self.owner_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
                 try:
@@ -347,8 +350,7 @@ class Intake:
         journal.owner_path = path
         journal.ours = _lock.is_ours(path)
         if journal.ours:
-            # Opening it would drop the lock; what it says of itself is known to this process anyway.
-            journal.identity = {"pid": os.getpid()}
+            journal.identity = journal.state().identity
             return
         with contextlib.suppress(OSError):
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)

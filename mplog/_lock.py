@@ -98,12 +98,17 @@ def holder_of(fd: int) -> Holder | None:
 
 def is_ours(path: str) -> bool:
     """Tell whether this process holds the lock on `path`, without opening it."""
+    return held(path) is not None
+
+
+def held(path: str) -> int | None:
+    """Return the descriptor by which this process holds the lock on `path`, to read from, or None."""
     try:
         stat = os.stat(path, follow_symlinks=False)
     except OSError:
-        return False
+        return None
     with _guard:
-        return (stat.st_dev, stat.st_ino) in _held
+        return _held.get((stat.st_dev, stat.st_ino))
 
 
 def _same_file(fd: int, path: str) -> bool:

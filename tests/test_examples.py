@@ -1,4 +1,4 @@
-"""Each example runs under every start method and writes what its docstring says."""
+"""Each example of the tutorial runs under every start method and writes what its docstring says."""
 
 import ast
 import re
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 TUTORIAL = {
     "apply_async",
     "doubling",
@@ -39,10 +38,10 @@ def plain(text: str) -> list[str]:
 
 def test_the_whole_tutorial_is_there():
     """One program for each part of the `multiprocessing` tutorial."""
-    assert set(NAMES) >= TUTORIAL
+    assert {path.stem for path in EXAMPLES.glob("*.py")} >= TUTORIAL
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(TUTORIAL))
 def test_an_example_writes_what_it_says(name, program, start_method, tmp_path):
     """It ends well, its lines are those of its docstring, whole, and its log file holds the same."""
     done = program(EXAMPLES / f"{name}.py", start_method)

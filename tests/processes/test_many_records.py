@@ -1,7 +1,6 @@
 """Four workers, 20,000 records each."""
 
 from collections import Counter
-from datetime import datetime
 from itertools import pairwise
 
 PROGRAM = """
@@ -54,6 +53,4 @@ def test_all_lines_once_in_order(program, read_log, tmp_path, start_method):
     for name in ("w0", "w1", "w2", "w3"):
         seqs = [record["seq"] for record in own if record["process"] == name]
         assert seqs == list(range(1, 20_001))
-    moments = [datetime.fromisoformat(record["time"]) for record in own]
-    backwards = [first - second for first, second in pairwise(moments) if first > second]
-    assert len(backwards) < 400, len(backwards)  # Two clocks are read; a process may be interrupted in between.
+    assert [(first, second) for first, second in pairwise(own) if first["time"] > second["time"]] == []
