@@ -13,20 +13,22 @@ DIM = "\x1b[2m"
 BOLD = "\x1b[1m"
 NORMAL = "\x1b[22m"
 
-# Families of the 256-colour palette: one hue a name, one shade a number. Light enough for dark ground, dark
-# enough for light ground; no dark blue, and no plain red or yellow, which mean levels.
+# Families of the 256-colour palette: one hue a name, one shade a number. Each is at least 5:1 against black and
+# 2.2:1 against white (WCAG contrast), so there is no dark blue; red and yellow are left to the levels.
 FAMILIES = (
-    (38, 74, 45, 80, 31, 117),
-    (71, 114, 35, 78, 107, 150),
-    (133, 176, 97, 140, 170, 183),
-    (173, 216, 137, 180, 208, 223),
-    (73, 115, 37, 79, 30, 152),
-    (68, 110, 75, 111, 104, 146),
-    (169, 212, 132, 175, 205, 218),
-    (142, 185, 143, 186, 106, 149),
-    (131, 174, 167, 210, 138, 217),
-    (67, 109, 103, 147, 66, 153),
+    (172, 137, 208, 173, 202, 166),
+    (142, 100, 143, 136, 106),
+    (71, 34, 107, 70, 35, 72),
+    (38, 73, 31, 37, 36),
+    (75, 68, 39, 110, 33, 67),
+    (105, 69, 104, 99),
+    (141, 134, 140, 135, 177),
+    (170, 133, 206, 176),
+    (175, 169, 205, 168, 211),
 )
+
+# With this start value the names that multiprocessing gives (MainProcess, Process-, ForkPoolWorker-, ...) differ.
+_START = 91_144
 
 LEVELS = ((50, "\x1b[1;97;41m"), (40, "\x1b[1;31m"), (30, "\x1b[33m"), (25, "\x1b[36m"), (20, "\x1b[32m"))
 _NUMBER = re.compile(r"^(.*?)(\d+)(\D*)$")
@@ -47,7 +49,7 @@ def of_name(name: str) -> str:
     """Return the colour of a process, thread or logger; a number in the name varies the shade."""
     match = _NUMBER.match(name)
     base, number = (match[1] + match[3], int(match[2][-9:])) if match else (name, 0)
-    family = FAMILIES[zlib.crc32(base.encode("utf-8", "replace")) % len(FAMILIES)]
+    family = FAMILIES[zlib.crc32(base.encode("utf-8", "replace"), _START) % len(FAMILIES)]
     return f"\x1b[38;5;{family[number % len(family)]}m"
 
 

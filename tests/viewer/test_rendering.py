@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mplog.viewer.colours import FAMILIES, of_name
 from mplog.viewer.formats import renderer
 from mplog.viewer.headers import of_format
 from mplog.viewer.lanes import Lanes
@@ -58,7 +59,8 @@ records = st.builds(
 looks = st.builds(
     Look,
     output=st.sampled_from(["pretty", "short", "raw", "json", "jsonl", "logfmt", "csv"]), colour=st.booleans(),
-    colour_by=st.sampled_from(["process", "level", "logger"]), tb=st.sampled_from(["auto", "long", "short", "line", "no"]),
+    colour_by=st.sampled_from(["process", "level", "logger"]),
+    tb=st.sampled_from(["auto", "long", "short", "line", "no"]),
     delta=st.none() | st.sampled_from(["prev", "process", "start"]),
     lanes=st.none() | st.sampled_from(["process", "thread"]), keys=st.sampled_from([(), ("pid", "a*"), ("exc.type",)]),
     hide=st.sampled_from([(), ("a",)]), skip_unchanged=st.booleans(), names=st.integers(0, 30),
@@ -178,3 +180,24 @@ def test_long_lines_keep_their_text() -> None:
     assert record is not None
     assert record.msg == "m" * 100_000
     assert of_format("%(levelname)s %(message)s").fullmatch("INFO x")
+
+
+def luminance(number: int) -> float:
+    """Return the relative luminance (WCAG 2) of a colour of the 256-colour cube."""
+    levels = [0, 95, 135, 175, 215, 255]
+    parts = [levels[(number - 16) // step % 6] / 255 for step in (36, 6, 1)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_colours_are_stable_and_readable() -> None:
+    """Stable colour by hash of the name, no dark blue; the number in ForkPoolWorker-3 varies the shade."""
+    for family in FAMILIES:
+        for number in family:
+            assert (luminance(number) + 0.05) / 0.05 >= 5
+            assert 1.05 / (luminance(number) + 0.05) >= 2.2
+    workers = [of_name(f"ForkPoolWorker-{number}") for number in range(1, 5)]
+    assert workers == ["\x1b[38;5;73m", "\x1b[38;5;31m", "\x1b[38;5;37m", "\x1b[38;5;36m"]
+    assert of_name("MainProcess") == "\x1b[38;5;172m"
+    names = ("MainProcess", "Process-1", "ForkPoolWorker-1", "SpawnPoolWorker-1", "ForkProcess-1", "mplog")
+    assert len({next(family for family in FAMILIES if int(of_name(name)[7:-1]) in family) for name in names}) == 6
