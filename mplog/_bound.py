@@ -27,9 +27,8 @@ import structlog
 from mplog import _chain, _clock, worker
 from mplog._context import fields, shared
 from mplog._events import Event, depth, event_of, exc_info_of, name_of_level, number, stack_of, text_of
-from mplog._fastpath import _local
 from mplog._record import CLASHING, FIELDS, encode_own, quote
-from mplog._template import new_site, who
+from mplog._template import local, new_site, who
 from mplog._values import safe_str
 
 Later = Coroutine[Any, Any, None]
@@ -133,7 +132,7 @@ def _method(level: int, name: str) -> Callable[..., None]:
             if not 0 <= micros < 1_000_000:
                 second, micros = _next_second(now)
             try:
-                thread, thread_name, process_name, names = _local.who
+                thread, thread_name, process_name, names = local.who
                 if thread._name is not thread_name or _process._current_process._name is not process_name:
                     names = _introduce()
             except AttributeError:
@@ -351,7 +350,7 @@ def _tail(own: dict[str, Any]) -> bytes:
 def _introduce() -> str:
     """Make and keep the part of a line that says who logs, as `_fastpath` does."""
     thread, names = threading.current_thread(), who()
-    _local.who = (thread, thread.name, _process.current_process().name, names)
+    local.who = (thread, thread.name, _process.current_process().name, names)
     return names
 
 

@@ -174,8 +174,10 @@ def _table() -> dict[str, ContextVar[Any]]:
         if type(theirs) is dict:
             for name, variable in list(_variables.items()):
                 other = theirs.setdefault(name, variable)
-                if other is not variable and other.get(...) is ...:
-                    other.set(variable.get(...))
+                if other is not variable:
+                    if other.get(...) is ...:
+                        other.set(variable.get(...))
+                    variable.set(...)
             _variables, _shared = theirs, True
     return _variables
 

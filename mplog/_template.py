@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from mplog._values import quote, safe_str
 
-__all__ = ["Site", "forget", "head", "new_site", "sites", "stamp", "task", "task_name", "who"]
+__all__ = ["Site", "forget", "head", "local", "new_site", "sites", "stamp", "task", "task_name", "who"]
 
 MAX_SITES = 4096
 """Call sites kept for a logger at a level; programs that compile code as they run would fill memory else."""
@@ -53,6 +53,8 @@ _second: tuple[int, int, str] = (0, 0, "")
 _whos: dict[object, tuple[object, str]] = {}
 """By the thread's name: the process's name, and the text for both."""
 _process: Any = None
+local = threading.local()
+"""A thread's own copy of `who` with what it was made of, for those who save the call; empty in a forked child."""
 
 
 def stamp(ns: int) -> str:
@@ -157,6 +159,7 @@ def head(site: Site, key: int, ns: int, msg: str) -> str:
 def forget() -> None:
     """Forget who the parent was. Runs in a forked child."""
     _whos.clear()
+    local.__dict__.clear()
 
 
 def _process_name() -> object:
