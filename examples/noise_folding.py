@@ -14,7 +14,7 @@ import mplog
 def work(barrier):
     barrier.wait()
     for _ in range(2):
-        logging.warning("the disk is nearly full")
+        logging.getLogger("disk").warning("the disk is nearly full")
 
 
 if __name__ == "__main__":

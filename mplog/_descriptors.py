@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from typing import Any
 
 saved: dict[int, int] = {}
 """Captured descriptor (1 or 2) -> a duplicate of what it was before."""
@@ -14,7 +13,7 @@ _busy = threading.local()
 
 
 def original(fd: int) -> int:
-    """Return the descriptor under which the original of 1 or 2 is found; others, and all without capture, are themselves."""
+    """Return where the original of descriptor 1 or 2 is found now; without capture that is the descriptor itself."""
     return saved.get(fd, fd)
 
 
@@ -38,6 +37,6 @@ class Exempt:
         """Begin."""
         _busy.depth = getattr(_busy, "depth", 0) + 1
 
-    def __exit__(self, *args: Any) -> None:
+    def __exit__(self, *args: object) -> None:
         """End."""
         _busy.depth -= 1

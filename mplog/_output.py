@@ -72,12 +72,12 @@ class CapturedStream(io.TextIOBase):
         self._shown: _Line | None = None
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> str:  # type: ignore[override]
         """The encoding of the stream that stood there, which programs look at before they write."""
         return getattr(self.replaced, "encoding", None) or "utf-8"
 
     @property
-    def errors(self) -> str:
+    def errors(self) -> str:  # type: ignore[override]
         """How characters that cannot be encoded are treated: escaped."""
         return "backslashreplace"
 
@@ -344,7 +344,7 @@ def spare_handlers() -> Callable[[], None]:
             fd = stream.fileno()
             if fd not in _descriptors.saved or isinstance(stream, CapturedStream):
                 continue
-            spare = open(  # noqa: SIM115 - lives as long as the handler uses it
+            spare = open(
                 _descriptors.saved[fd], "w", encoding=stream.encoding, errors="backslashreplace", closefd=False,
                 buffering=1,
             )  # fmt: skip

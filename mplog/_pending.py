@@ -27,7 +27,7 @@ TEXT_AT = 128
 ROOM = SLOT_SIZE - TEXT_AT
 FILE_SIZE = HEADER + 2 * SLOT_SIZE
 QUIET, QUIET_BAR = 1_000_000_000, 10_000_000_000
-"""Nanoseconds without a further piece after which a line is given out unfinished: a plain one, and one with a ``\\r``."""
+"""Nanoseconds without a further piece after which an unfinished line is given out; the second if it has a ``\\r``."""
 MARGIN = 250_000_000
 """Nanoseconds by which the listener waits longer, so that the two clocks' readings cannot cross."""
 

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from mplog._commit import Progress
-from mplog._reader import Position
 from mplog._merge import Range, key_of, take
 from mplog._pending import OUT, SAID, read_header, read_pending
+from mplog._reader import Position
 from mplog._record import quote, timestamp
 from mplog._values import cut
 
@@ -161,16 +161,15 @@ class _File:
         lines: list[bytes] = []
         ends: list[int] = []
         at = start
-        render = self._raw_line if self.is_raw else self._said_line
         for part in _split(data):
+            line = self._raw_line(part, wall, settings) if self.is_raw else self._said_line(part, at)
             at += len(part)
-            line = render(part, at - len(part), wall, settings)
             if line:
                 lines.append(b"%016x " % (first + len(lines)) + line)
                 ends.append(at)
         return _Chunk(start, start + len(data), lines, ends)
 
-    def _raw_line(self, part: bytes, at: int, wall: int, settings: Settings) -> bytes:
+    def _raw_line(self, part: bytes, wall: int, settings: Settings) -> bytes:
         shown = part.rstrip(b"\r\n")
         if b"\r" in shown:
             shown = next((state for state in reversed(shown.split(b"\r")) if state), b"")
@@ -178,7 +177,7 @@ class _File:
         number = self.identity.get("fd", 1)
         return output_line(self.identity, number, text, wall, settings, number) if text else b""
 
-    def _said_line(self, part: bytes, at: int, wall: int, settings: Settings) -> bytes:
+    def _said_line(self, part: bytes, at: int) -> bytes:
         """Return the record of a line that the listener took, if nobody had taken it before."""
         words = part.split(b" ", 3)
         if words[0] != b"C" or len(words) < 4 or not words[3].endswith(b"}\n") or words[3] == b"{}\n":

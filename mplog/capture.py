@@ -136,7 +136,8 @@ class _Capture:
         try:
             return call()
         except Exception as error:  # capturing is not worth the program
-            _descriptors.write_original(2, f"mplog: `capture` could not do all it should ({type(error).__name__}: {error}).\n")
+            reason = f"{type(error).__name__}: {error}"
+            _descriptors.write_original(2, f"mplog: `capture` could not do all it should ({reason}).\n")
             return None
 
     def _redacted(self, text: str) -> str:
@@ -229,7 +230,7 @@ def after_fork() -> None:
         capture.rearm()
 
 
-def _bootstrapped(token: _Bootstrapped) -> None:
+def _bootstrapped(_: _Bootstrapped) -> None:
     capture = _current
     if capture is None:
         return
@@ -250,7 +251,12 @@ def _is_multiprocessing() -> bool:
 
 
 def _show_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
 ) -> None:
     """Be `warnings.showwarning`: a record of logger ``py.warnings`` at the place the warning is about."""
     capture = _current
@@ -267,7 +273,7 @@ def _show_warning(
     except Exception:  # a warning whose text raises, a filter of the application
         _shown_before(before, message, category, filename, lineno, file, line)
         return
-    if before is not getattr(warnings, "_showwarning_orig", before):
+    if before is not None and before is not getattr(warnings, "_showwarning_orig", before):
         with contextlib.suppress(Exception), _descriptors.Exempt():
             before(message, category, filename, lineno, file, line)
 

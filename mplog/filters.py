@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
 import sys
 import threading
@@ -138,7 +139,7 @@ class Sample(_Counting):
     """
 
     def __init__(self, rate: float, *, keep: int | str = logging.WARNING) -> None:
-        if not isinstance(rate, (int, float)) or not 0 < rate <= 1:
+        if not _is_number(rate) or not 0 < rate <= 1:
             raise ConfigError(f"`rate` is {rate!r}; pass the share of records that stays, above 0 and up to 1.")
         super().__init__(keep)
         self.rate = rate
@@ -177,13 +178,13 @@ class RateLimit(_Counting):
         keep: int | str = logging.ERROR,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not isinstance(per_second, (int, float)) or not 0 < per_second < 1e9:
+        if not _is_number(per_second) or not 0 < per_second < 1e9:
             raise ConfigError(f"`per_second` is {per_second!r}; pass a number of records a second, above 0.")
-        if burst is not None and (not isinstance(burst, int) or burst < 1):
+        if burst is not None and (not _is_number(burst) or burst < 1):
             raise ConfigError(f"`burst` is {burst!r}; pass how many records may come at once, at least 1.")
         super().__init__(keep)
         self.per_second = per_second
-        self.burst = burst or max(1, -int(-per_second // 1))
+        self.burst = int(burst) if burst is not None else math.ceil(per_second)
         self._clock = clock
 
     def _begin(self) -> _Site:
@@ -215,12 +216,14 @@ class DebugRing(logging.Filter):
         ConfigError: an argument makes no sense.
     """
 
-    def __init__(self, size: int = 1000, *, below: int | str = logging.INFO, trigger: int | str = logging.ERROR) -> None:
-        if not isinstance(size, int) or size < 1:
+    def __init__(
+        self, size: int = 1000, *, below: int | str = logging.INFO, trigger: int | str = logging.ERROR
+    ) -> None:
+        if not _is_number(size) or size < 1:
             raise ConfigError(f"`size` is {size!r}; pass how many records are to be kept, at least 1.")
         super().__init__()
         self.below, self.trigger = _level(below), _level(trigger)
-        self._ring: deque[tuple[bytes, bytes, int]] = deque(maxlen=size)
+        self._ring: deque[tuple[bytes, bytes, int]] = deque(maxlen=int(size))
         self._pushed_out = 0
         _all.add(self)
 
@@ -296,6 +299,10 @@ _all: weakref.WeakSet[Any] = weakref.WeakSet()
 _reporting_pid = 0
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _level(value: int | str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -310,7 +317,7 @@ def _method_level(method: str) -> int:
     return known if known is not None else logging.getLevelNamesMapping().get(method.upper(), logging.INFO)
 
 
-def _drop_event() -> Exception:
+def _drop_event() -> BaseException:
     import structlog
 
     return structlog.DropEvent()

@@ -189,7 +189,10 @@ def test_the_ring_takes_events_of_structlog(program, read_log, tmp_path):
         from mplog.filters import DebugRing
 
         with mplog.setup("app.json", level="DEBUG", console=False):
-            log = structlog.wrap_logger(None, processors=[DebugRing(2), lambda *args: (_ for _ in ()).throw(structlog.DropEvent())])
+            def stop(logger, method, event):
+                raise structlog.DropEvent
+
+            log = structlog.wrap_logger(None, processors=[DebugRing(2), stop])
             for number in range(3):
                 log.debug("detail", number=number)
             log.error("broken")

@@ -39,7 +39,7 @@ PROGRAM = """
 
 
 def test_a_worker_that_segfaults_has_said_everything(program, read_log, tmp_path, start_method):
-    """A worker that prints, warns, writes from C, logs and segfaults: all in the file, and the stack in its certificate."""
+    """A worker prints, warns, writes from C, logs and segfaults: all is in the file, the stack in its certificate."""
     done = program(PROGRAM, start_method)
     log = read_log(tmp_path / "app.json", own=True)
     said = {(record["logger"], record["msg"]) for record in log if record["process"] == "Worker-1"}

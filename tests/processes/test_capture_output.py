@@ -93,7 +93,8 @@ def work():
     log = read_log(tmp_path / "app.json")
     child = int(next(record["msg"] for record in log if record["logger"] == "stderr"))
     assert {record["msg"] for record in log if record["pid"] == child} == {"of the child", "printed by the child"}
-    assert {record["msg"] for record in log if record["pid"] != child} == {"begun and ended", "of the parent", str(child)}
+    others = {record["msg"] for record in log if record["pid"] != child}
+    assert others == {"begun and ended", "of the parent", str(child)}
 
 
 def test_a_killed_listener_takes_no_output_with_it(program, read_log, tmp_path):
@@ -207,7 +208,7 @@ def test_the_console_shows_each_line_once(program, start_method):
 
 
 def test_a_full_raw_file_never_blocks(program, read_log, tmp_path):
-    """A stopped listener holds up nobody who writes to a descriptor; above the quota output is left out, and that said."""
+    """A stopped listener holds up nobody who writes to a descriptor. Above the quota output is left out, with a note."""
     began = time.monotonic()
     program(
         """
