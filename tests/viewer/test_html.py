@@ -230,6 +230,28 @@ def test_light_and_dark(page: Browser) -> None:
 
 
 @needs_chromium
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_can_be_read(dark: bool, chromium: Browser, tmp_path: Path) -> None:
+    """Levels, names and hints have at least the contrast that WCAG 2 asks for, 4.5 to 1, in light and in dark."""
+    chromium.session = ""
+    chromium.open(render(sample(), tmp_path / "page.html", title="app.log"), dark=dark)
+    contrasts = chromium.run(
+        """(() => { const rgb = (c) => c.match(/[\\d.]+/g).slice(0, 3).map((v) => { v /= 255;
+          return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+        const light = (c) => { const [r, g, b] = rgb(c); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+        const ground = light(getComputedStyle(document.querySelector('section')).backgroundColor);
+        const found = {};
+        for (const e of document.querySelectorAll('#rows .row span, .quiet, .legend, #groups span, #names span')) {
+          const text = light(getComputedStyle(e).color);
+          found[e.className + ' ' + getComputedStyle(e).color] =
+            (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05); }
+        return found; })()"""
+    )
+    assert len(contrasts) > 8
+    assert {name: value for name, value in contrasts.items() if value < 4.5 and "spark" not in name} == {}
+
+
+@needs_chromium
 def test_hostile_log_does_nothing(chromium: Browser, tmp_path: Path) -> None:
     """A hostile message (`<script>`, ESC) does nothing, wherever in a record it stands."""
     log = SampleLog()

@@ -23,11 +23,12 @@ function hue(name) {
   for (const char of base) hash = Math.imul(hash ^ char.codePointAt(0), 16777619) >>> 0;
   return ((hash % 300) + 150 + number * 37) % 360;
 }
-// Blue and violet look darker than they measure.
+// Blue and violet look darker than they measure, yellow and green lighter.
 const colour = (process) => {
   const angle = hue(process.name);
-  const lift = angle > 225 && angle < 300 ? 10 : 0;
-  return `hsl(${angle} 52% ${Number.parseFloat(style.shade) + lift}%)`;
+  const shade = Number.parseFloat(style.shade);
+  const lift = angle > 225 && angle < 300 ? 10 : angle > 40 && angle < 200 && shade < 50 ? -9 : 0;
+  return `hsl(${angle} 52% ${shade + lift}%)`;
 };
 
 function prepare(canvas, height) {
@@ -92,7 +93,8 @@ function drawAxis(context, width) {
     const fine = step < 1e3 ? p.micros : step < 1e6 ? p.micros.slice(0, 3) : "";
     const label = step >= 8.64e10 ? p.day : fine ? `${p.clock.slice(3)}.${fine}` : step < 6e7 ? p.clock : p.clock.slice(0, 5);
     const midnight = p.clock === "00:00:00" && !fine;
-    context.fillText(midnight && step < 8.64e10 ? p.day.slice(5) : label, at + 4, HISTOGRAM - 5);
+    const text = midnight && step < 8.64e10 ? p.day.slice(5) : label;
+    if (at + 4 + context.measureText(text).width < width) context.fillText(text, at + 4, HISTOGRAM - 5);
   }
   context.stroke();
 }
