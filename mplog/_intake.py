@@ -22,8 +22,8 @@ COARSE = 30_000_000
 
 OWNERS_EVERY = 0.25
 LEAST_READ = 64 * 1024
-BUDGET = 2 << 20
-"""Bytes read in one step from all journals together."""
+BUDGET = 512 << 10
+"""Bytes read in one step from all journals together: what stays in a core's cache until it is written."""
 PATIENCE = 1.0
 """Seconds for which a segment that cannot be read is tried again before it is given up."""
 

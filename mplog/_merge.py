@@ -24,6 +24,7 @@ FUTURE = 1_000_000_000
 _CONTROLS = [bytes((code,)) for code in [*range(1, 10), *range(11, 32), 127]]
 _UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 _SHAPE, _SHAPES = itemgetter(slice(KEY, KEY + 2)), {b" {"}
+_LAST, _CLOSED = itemgetter(slice(-1, None)), {b"}"}
 """What stands between a line's key and its first field: a space and a brace."""
 
 
@@ -61,7 +62,7 @@ class Chunk:
             whole.pop()  # the filled rest of a segment, which `end` covers
         count = len(whole)
         # All at once where all are as they should be, which is nearly always.
-        if last or data.count(b"}\n") != count or set(map(_SHAPE, whole)) != _SHAPES or b"\0" in data:
+        if last or set(map(_LAST, whole)) != _CLOSED or set(map(_SHAPE, whole)) != _SHAPES or b"\0" in data:
             lines = split_lines(data)
             whole = [line for line in lines if _SHAPE(line) == b" {" and line[-1] == 125]
             torn = b"\0" in data
