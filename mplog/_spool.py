@@ -272,7 +272,8 @@ def remove_tree(path: str) -> None:
         return
     if "journals" in names:
         return
-    for name in names:
+    # The session's own file last: a listener that is killed in here is started again, and finds what to do.
+    for name in sorted(names, key=lambda name: name == "session.json"):
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(path, name))
     with contextlib.suppress(OSError):
