@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from types import ModuleType
 
 from mplog.viewer import names, shells
+from mplog.viewer.commands import available
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.shells import Option, Sub
 
@@ -60,12 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 def commands() -> list[Sub]:
     """Return the sub-commands with their options, as their own parsers know them."""
-    # The table of commands is the program's; its own module is `__main__` when the program runs.
-    program = sys.modules.get("__main__")
-    if not hasattr(program, "COMMANDS"):
-        program = importlib.import_module("mplog.__main__")
-    assert isinstance(program, ModuleType)
-    return [_sub(command.name, command.module, command.summary) for command in program.available()]
+    return [_sub(command.name, command.module, command.summary) for command in available()]
 
 
 def _sub(name: str, module: str, summary: str) -> Sub:

@@ -18,6 +18,7 @@ from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.formats import Renderer, renderer
 from mplog.viewer.lines import Record
 from mplog.viewer.output import Output
+from mplog.viewer.pretty import measure
 from mplog.viewer.reading import expand
 from mplog.viewer.scan import Plan
 from mplog.viewer.tailing import Tail
@@ -60,8 +61,6 @@ class Shown:
 
     def add(self, records: list[Record]) -> bool:
         """Show records and say whether -m is reached."""
-        from mplog.viewer.view import measure
-
         if self._left is not None:
             records = records[: self._left]
             self._left -= len(records)

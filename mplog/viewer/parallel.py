@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.formats import Renderer, renderer
-from mplog.viewer.pretty import Pretty, date_line
+from mplog.viewer.pretty import Pretty, date_line, measure
 from mplog.viewer.reading import is_compressed
 from mplog.viewer.scan import Damage, Plan, Scanner, canonical
 from mplog.viewer.walk import pread, span
@@ -135,7 +135,6 @@ def _measure(view: View, look: Look) -> None:
     """Find the names' width from samples of the file: the processes cannot agree on one later."""
     from mplog.viewer.conditions import All, Compare, Glob, Not
     from mplog.viewer.selection import Selection
-    from mplog.viewer.view import measure
 
     parts = [
         part

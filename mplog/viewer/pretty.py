@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mplog.viewer import colours, tracebacks
@@ -207,6 +207,25 @@ class Pretty:
         source = self.look.sources.get(record.source, "")
         lead = f"{'?':>12} {source + ' ' if source else ''}{width}"
         return f"{self._dim}{lead}damaged at byte {record.offset:,}: {text}{self._reset}\n"
+
+
+def measure(look: Look, records: Sequence[Record]) -> None:
+    """Find the common width of the process names, and the names that several pids share."""
+    names: dict[str, int | None] = {}
+    for record in records:
+        if record.process:
+            if names.setdefault(record.process, record.pid) != record.pid:
+                look.shared.add(record.process)
+        elif record.pid is not None:
+            names[f"[{record.pid}]"] = None
+    widths = [
+        len(name) + (2 + len(str(pid)) if name in look.shared and look.output == "pretty" else 0)
+        for name, pid in names.items()
+    ]
+    if look.lanes is not None:
+        threads = look.lanes == "thread"
+        look.lane_count = len({(r.process, r.pid, r.thread if threads else "") for r in records if not r.damaged})
+    look.names = max([look.names, *(min(width, LONGEST_NAME) for width in widths)])
 
 
 def date_line(date: str, look: Look) -> str:

@@ -17,7 +17,7 @@ from mplog.viewer.lines import Record
 from mplog.viewer.look import FOR_PROGRAMS, Look
 from mplog.viewer.merging import merged
 from mplog.viewer.output import Output, Progress, is_terminal, terminal_width
-from mplog.viewer.pretty import LONGEST_NAME
+from mplog.viewer.pretty import measure
 from mplog.viewer.reading import Source, expand, is_compressed
 from mplog.viewer.scan import Damage, Plan
 from mplog.viewer.selection import Selection, build, is_condition
@@ -317,25 +317,6 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
         raise
     if batch:
         yield batch
-
-
-def measure(look: Look, records: Sequence[Record]) -> None:
-    """Find the common width of the process names, and the names that several pids share."""
-    names: dict[str, int | None] = {}
-    for record in records:
-        if record.process:
-            if names.setdefault(record.process, record.pid) != record.pid:
-                look.shared.add(record.process)
-        elif record.pid is not None:
-            names[f"[{record.pid}]"] = None
-    widths = [
-        len(name) + (2 + len(str(pid)) if name in look.shared and look.output == "pretty" else 0)
-        for name, pid in names.items()
-    ]
-    if look.lanes is not None:
-        threads = look.lanes == "thread"
-        look.lane_count = len({(r.process, r.pid, r.thread if threads else "") for r in records if not r.damaged})
-    look.names = max([look.names, *(min(width, LONGEST_NAME) for width in widths)])
 
 
 def _write_groups(view: View, records: Iterable[Record], look: Look, output: Output) -> None:

@@ -10,7 +10,6 @@ import shlex
 from pathlib import Path
 
 import pytest
-
 from viewer_command import GOLDEN, mplog
 
 TRANSCRIPTS = sorted(GOLDEN.glob("*.txt"))
