@@ -61,6 +61,8 @@ def configure(processors: Iterable[Any] | str) -> None:
     """Take these processors in place of those before, and leave their names for the children."""
     from multiprocessing import process
 
+    _failures.clear()
+
     names: list[str | None] | str
     if isinstance(processors, str):
         names = processors

@@ -34,6 +34,7 @@ LARGE = 64 * 1024
 _PLAIN = frozenset((int, str, float, bool, type(None)))
 _ASYNC = sys.version_info >= (3, 12)
 
+__name__ = "logging.mplog"  # structlog and others look for the caller past all modules called logging.*
 _Logger = logging.Logger
 _LogRecord = logging.LogRecord
 _handle, _call_handlers = _Logger.handle, _Logger.callHandlers
