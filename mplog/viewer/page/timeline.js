@@ -18,7 +18,7 @@ function readStyle() {
 // A process keeps its colour from page to page: the hue is a hash of its name, its number varies the shade.
 function hue(name) {
   const base = name.replace(/[-_:]?\d+(:\d+)*$/, "");
-  const number = Number(/(\d+)$/.exec(name)?.[1] ?? 0);
+  const number = [...name.matchAll(/\d+/g)].reduce((sum, [digits]) => sum * 3 + Number(digits), 0);
   let hash = 2166136261;
   for (const char of base) hash = Math.imul(hash ^ char.codePointAt(0), 16777619) >>> 0;
   return ((hash % 300) + 150 + number * 37) % 360;
