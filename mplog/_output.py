@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
+import fcntl
 import io
 import logging
 import os
@@ -19,7 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from mplog import _descriptors
-from mplog._pending import QUIET, QUIET_BAR, Board, create_file
+from mplog._pending import QUIET, QUIET_BAR, Board, create_file, read_header
 
 NAMES = {1: "stdout", 2: "stderr"}
 LEVELS = {1: logging.INFO, 2: logging.WARNING}
@@ -272,10 +274,17 @@ class CapturedDescriptor:
         self.number = number
         self._quota = quota
         self._full = False
-        self._raw = create_file(f"{stem}.fd{number}", {**identity, "fd": number})
-        if number not in _descriptors.saved:
+        saved = _descriptors.saved.get(number, -1)
+        if saved < 0:
             _flush(number)
-            _descriptors.saved[number] = _duplicate(number)
+            saved = _duplicate(number)
+        try:
+            self._raw = create_file(f"{stem}.fd{number}", {**identity, "fd": number, "saved": saved})
+        except OSError:
+            if number not in _descriptors.saved:
+                os.close(saved)
+            raise
+        _descriptors.saved[number] = saved
         os.dup2(self._raw, number)
 
     def restore(self) -> None:
@@ -307,18 +316,34 @@ class CapturedDescriptor:
         return ""
 
 
-def _duplicate(fd: int) -> int:
-    """Return a duplicate above the standard descriptors; where nothing is open, one of the null device."""
-    import fcntl
+def _duplicate(number: int) -> int:
+    """Return a duplicate of a standard descriptor, numbered 10 or more; where it is closed, of the null device."""
+    for find in (_of_parent, os.dup, _null):
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            fd = find(number)
+            try:
+                return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
+            finally:
+                os.close(fd)
+    raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
-    try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
-    except OSError:
-        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            return fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, 10)
-        finally:
-            os.close(null)
+
+def _null(_: int) -> int:
+    return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+
+
+def _of_parent(number: int) -> int:
+    """Return what the parent's descriptor was before it was captured, if this process was started with the raw file.
+
+    Under spawn that is so: what goes to the original here would be output of the parent.
+    """
+    path = os.readlink(f"/proc/self/fd/{number}")
+    if not path.endswith((".fd1", ".fd2")):
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    with open(path, "rb", buffering=0) as file:
+        owner, _ = read_header(file.fileno())
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC
+    return os.open(f"/proc/{int(owner.get('pid', 0))}/fd/{int(owner.get('saved', -1))}", flags)
 
 
 def _flush(number: int) -> None:

@@ -180,13 +180,13 @@ def install(worker: Worker) -> None:
     global _current, _registered
     if _current is not None or not worker.config.capture:
         return
-    _current = _Capture(worker)
-    _current.begin()
-    if not _registered:
-        from multiprocessing import util
+    from multiprocessing import util
 
+    if not _registered:
         util.register_after_fork(_token, _bootstrapped)
         _registered = True
+    _current = _Capture(worker)
+    _current.begin()
 
 
 def uninstall() -> None:
