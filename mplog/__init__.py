@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mplog._context import bind, clear_context, context, unbind, with_context
+    from mplog._progress import track
     from mplog.exceptions import ConfigError, MplogError, SessionError, SpoolError
     from mplog.processors import BoundLogger, configure_structlog, get_logger
     from mplog.session import Session, log_to_stderr, setup
@@ -27,6 +28,7 @@ __all__ = [
     "get_logger",
     "log_to_stderr",
     "setup",
+    "track",
     "unbind",
     "with_context",
 ]
@@ -47,6 +49,7 @@ _HOME = {
     "get_logger": "processors",
     "log_to_stderr": "session",
     "setup": "session",
+    "track": "_progress",
     "unbind": "_context",
     "with_context": "_context",
 }

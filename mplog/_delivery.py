@@ -20,6 +20,7 @@ from mplog import _descriptors
 from mplog._fold import Fold
 from mplog._merge import PREFIX
 from mplog._record import decode, level_number, to_log_record
+from mplog._terminal import Terminal
 
 LEVEL_AT = PREFIX + len('{"time":"2026-11-22T11:11:11.123456Z","level":"')
 """Where the level's name begins in a line; our writer's spacing is canonical."""
@@ -211,12 +212,18 @@ class ConsoleTarget:
 
     name = "console"
     def __init__(
-        self, stream: Any, format_line: Callable[[dict[str, Any]], str], level: int, fold: Fold | None = None
+        self,
+        stream: Any,
+        format_line: Callable[[dict[str, Any]], str],
+        level: int,
+        fold: Fold | None = None,
+        terminal: Terminal | None = None,
     ) -> None:
         self._stream = stream
         self._format = format_line
         self._level = level
         self._fold = fold
+        self._terminal = terminal
         self._gone = False
 
     def deliver(self, lines: list[bytes]) -> int:
@@ -236,13 +243,21 @@ class ConsoleTarget:
         return failed
 
     def pause(self) -> float | None:
-        """Return the seconds until the next summary of folded records is due, or None."""
-        return None if self._fold is None else self._fold.pause()
+        """Return the seconds until folded records or the bars of a terminal are to be shown, or None."""
+        if self._gone:
+            return None
+        pauses = [keeper.pause() for keeper in (self._fold, self._terminal) if keeper is not None]
+        return min((pause for pause in pauses if pause is not None), default=None)
 
     def settle(self, *, final: bool = False) -> None:
-        """Show the summaries that are due."""
+        """Show the summaries that are due, and the bars."""
         if self._fold is not None:
             self._show([self._format(fields) for fields in self._fold.due(math.inf if final else None)])
+        if self._terminal is not None and not self._gone:
+            try:
+                self._terminal.settle(final=final)
+            except OSError:
+                self._gone = True
 
     def _show(self, texts: list[str]) -> None:
         if not texts or self._gone:
@@ -253,6 +268,9 @@ class ConsoleTarget:
             self._gone = True
 
     def _write(self, text: str) -> None:
+        if self._terminal is not None:
+            self._terminal.write(text)
+            return
         stream = self._stream
         try:
             fd = _descriptors.original(stream.fileno())

@@ -8,6 +8,8 @@
                   control.json   levels set at run time
                   commits        intents of the listener, see `_commit`
                   wake           FIFO: a byte makes the listener look at once
+                  terminal       FIFO: console lines for a process with progress bars, see `_router`
+                  progress.*     how far loops are, see `_slots`
                   journals/      owner files and segments
 
 Everything in it can be read with `cat`. Directories are 0700, files 0600, owned by the user, no links followed.

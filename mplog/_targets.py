@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from mplog import _descriptors
 from mplog._delivery import ConsoleTarget, HandlerTarget, say
 from mplog._fold import Fold
 from mplog._handler_specs import build_handler
 from mplog._merge import PREFIX, without_keys
 from mplog._record import decode
+from mplog._spool import Spool
+from mplog._terminal import Terminal
 from mplog.config import Config
 from mplog.exceptions import ConfigError
 from mplog.formatters import ConsoleFormatter, JsonFormatter, PatternFormatter, TextFormatter, escape
@@ -51,7 +55,9 @@ def encoder(config: Config) -> Callable[[list[bytes]], bytes]:
     return encode
 
 
-def targets(config: Config, stream: Any, handlers: tuple[logging.Handler, ...]) -> list[ConsoleTarget | HandlerTarget]:
+def targets(
+    config: Config, stream: Any, handlers: tuple[logging.Handler, ...], spool: Spool
+) -> list[ConsoleTarget | HandlerTarget]:
     """Return console and handlers; one that cannot be made is said and left out."""
     found: list[ConsoleTarget | HandlerTarget] = []
     if config.console != "off":
@@ -66,7 +72,8 @@ def targets(config: Config, stream: Any, handlers: tuple[logging.Handler, ...]) 
         )
         if stream is not None:
             fold = Fold() if config.fold else None
-            found.append(ConsoleTarget(stream, formatter.format_line, config.console_level, fold))
+            terminal = _terminal(stream, spool)
+            found.append(ConsoleTarget(stream, formatter.format_line, config.console_level, fold, terminal))
     named = {"text": TextFormatter, "json": JsonFormatter}
     for spec in (*handlers, *(spec for spec in config.handlers if not isinstance(spec, logging.Handler))):
         try:
@@ -74,6 +81,15 @@ def targets(config: Config, stream: Any, handlers: tuple[logging.Handler, ...]) 
         except ConfigError as error:
             say(str(error))
     return found
+
+
+def _terminal(stream: Any, spool: Spool) -> Terminal | None:
+    """Return the terminal that a stream leads to, or None."""
+    try:
+        fd = _descriptors.original(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return None
+    return Terminal(spool, fd, getattr(stream, "encoding", None) or "utf-8") if os.isatty(fd) else None
 
 
 def _formatter(config: Config) -> TextFormatter | JsonFormatter | PatternFormatter:

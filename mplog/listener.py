@@ -77,7 +77,8 @@ class Listener:
         self._writer = BatchWriter(log_file(config), self._commits, self.note)
         self._encode = encoder(config)
         self._deliveries = [
-            Delivery(target, essential=config.file is None) for target in targets(config, stream, handlers)
+            Delivery(target, essential=config.file is None)
+            for target in targets(config, stream, handlers, spool)
         ]
         self._undelivered: deque[tuple[int, dict[str, Range]]] = deque()
         self._committed = 0

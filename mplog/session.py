@@ -11,7 +11,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from mplog import _clock, _inherit, _launch, _lock, worker
+from mplog import _clock, _descriptors, _inherit, _launch, _lock, worker
 from mplog._spool import Spool, place
 from mplog.config import UNSET, Config, Unset, load
 from mplog.exceptions import SessionError
@@ -38,6 +38,7 @@ class Session:
         self._closed = False
         self._stats: dict[str, Any] = {}
         self._finalizer: Any = None
+        self._watches_bars = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle to the handle alone."""
@@ -160,6 +161,10 @@ class Session:
             done = bool(self._thread.close(max(0.1, deadline - time.monotonic())))
         else:
             done = self._wait_committed(asked, deadline, ending=True)
+        if self._watches_bars:
+            from mplog import _router
+
+            _router.disarm()
         if not done:
             worker.warn(
                 f"not everything was in {self.file or 'the console'!r} within {timeout:g} s; the rest waits in "
@@ -356,7 +361,13 @@ def _enter(config: Config, given: frozenset[str]) -> Session:
         if settled.auto_attach:
             with contextlib.suppress(Exception):
                 _inherit.arm(tuple(handle))
-        return Session(handle, config=settled, thread=thread)
+        session = Session(handle, config=settled, thread=thread)
+        terminal = _descriptors.original(1 if settled.console == "stdout" else 2)
+        if not joined and settled.console != "off" and os.isatty(terminal):
+            from mplog import _router
+
+            session._watches_bars = _router.arm(spool, terminal)
+        return session
     except BaseException:
         worker.uninstall()
         if not joined:

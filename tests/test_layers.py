@@ -40,7 +40,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
     (
         "the session's directory",
         {
-            "both": ("_announce", "_control", "_drops", "_exits", "_launch", "_owner", "_spool", "redaction"),
+            "both": ("_announce", "_control", "_drops", "_exits", "_launch", "_owner", "_slots", "_spool", "redaction"),
             "listener": ("_commit", "formatters"),
             "command": ("_sessions",),
         },
@@ -49,7 +49,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
         "settings, and the two ends of a journal",
         {
             "both": ("_handler_specs", "config"),
-            "parent": ("_checks", "_paths", "_settings"),
+            "parent": ("_checks", "_paths", "_router", "_settings"),
             "listener": (
                 "_batch",
                 "_certificate",
@@ -60,6 +60,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
                 "_rotation",
                 "_stats",
                 "_targets",
+                "_terminal",
                 "handlers",
             ),
             "worker": (
@@ -69,6 +70,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
                 "_fastpath",
                 "_inherit",
                 "_output",
+                "_progress",
                 "_tutorial",
                 "_uncaught",
                 "capture",
