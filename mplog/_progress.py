@@ -38,9 +38,10 @@ def track(iterable: Iterable[T], description: str | None = None, total: int | No
     Raises:
         ConfigError: an argument is wrong.
     """
-    if description is not None and not isinstance(description, str):
+    given: tuple[object, object] = (description, total)
+    if not isinstance(given[0], str | None):
         raise ConfigError(f"`description` is {description!r}; use a short text, or None.")
-    if total is not None and (not isinstance(total, int) or isinstance(total, bool) or total < 0):
+    if not isinstance(given[1], int | None) or isinstance(total, bool) or (total or 0) < 0:
         raise ConfigError(f"`total` is {total!r}; use how many there will be, or None.")
     try:
         found = iter(iterable)

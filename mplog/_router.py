@@ -179,7 +179,7 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def _watch_tqdm(module: ModuleType) -> Callable[[], None]:
-    bars: Any = module.tqdm  # type: ignore[attr-defined]
+    bars: Any = module.tqdm
     init, close = bars.__init__, bars.close
 
     @functools.wraps(init)
@@ -209,7 +209,7 @@ def _watch_tqdm(module: ModuleType) -> Callable[[], None]:
 
 
 def _watch_rich(module: ModuleType) -> Callable[[], None]:
-    live: Any = module.Live  # type: ignore[attr-defined]
+    live: Any = module.Live
     start, stop = live.start, live.stop
 
     @functools.wraps(start)

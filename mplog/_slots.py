@@ -77,14 +77,14 @@ def read_slots(spool: Spool) -> list[Progress]:
         return []
     for name in names:
         path = spool.file(name)
-        with contextlib.suppress(OSError, ValueError, TypeError):
+        with contextlib.suppress(OSError, ValueError, TypeError, LookupError):
             if not _lives(spool, name.split(".")[1]):
                 os.unlink(path)
                 continue
             with open(path, "rb", buffering=0) as file:
-                progress = Progress(*json.loads(file.read(SIZE)))
-            if isinstance(progress.done, int) and isinstance(progress.started, int):
-                found.append(progress)
+                values = json.loads(file.read(SIZE))
+            if isinstance(values[3], int) and isinstance(values[5], int):
+                found.append(Progress(*values))
     return sorted(found, key=lambda progress: (str(progress.process), progress.started))
 
 
