@@ -10,6 +10,7 @@ from mplog.viewer import names, shells
 from mplog.viewer.commands import available
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.shells import Option, Sub
+from mplog.viewer.summary import finish, write
 
 EPILOG = """examples:
   eval "$(mplog completion bash)"                              now; in ~/.bashrc for ever
@@ -49,13 +50,14 @@ def run(args: argparse.Namespace) -> int:
         ViewerError: there is no script for this shell.
     """
     if args.names:
-        sys.stdout.write("".join(f"{name}\n" for name in names.names(args.names, args.line.split("\n"))))
-        return 0
+        found = names.names(args.names, args.line.split("\n"))
+        write("".join(f"{name}\n" for name in found), sys.stdout)
+        return finish(0)
     if args.shell not in _SHELLS:
         choices = ", ".join(_SHELLS)
         raise ViewerError(f"no completion for the shell {args.shell or ''!r}; choose one of {choices}")
-    sys.stdout.write(_SHELLS[args.shell](commands()))
-    return 0
+    write(_SHELLS[args.shell](commands()), sys.stdout)
+    return finish(0)
 
 
 def commands() -> list[Sub]:

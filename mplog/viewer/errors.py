@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         summary.print_json([report(group) for group in groups[: args.top]])
     else:
         _show(groups, total, beyond, Page(sys.stdout, color=args.color, utc=args.utc), args)
-    return 0 if total else 1
+    return summary.finish(0 if total else 1)
 
 
 def report(group: Group) -> dict[str, Any]:

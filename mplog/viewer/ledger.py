@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         page = Page(sys.stdout, color=args.color, utc=args.utc)
         for finding in findings:
             _show(finding, page, strict=args.strict, everything=args.all)
-    return max(int(bool(failures(finding, strict=args.strict))) for finding in findings)
+    return summary.finish(max(int(bool(failures(finding, strict=args.strict))) for finding in findings))
 
 
 def _show(finding: Finding, page: Page, *, strict: bool, everything: bool) -> None:

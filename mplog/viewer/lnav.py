@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mplog.viewer.summary import print_json
+from mplog.viewer.summary import finish, print_json
 
 EPILOG = """examples:
   mplog lnav-format > mplog.json && lnav -i mplog.json    install once
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(_args: argparse.Namespace) -> int:
     """Print the format file."""
     print_json(formats())
-    return 0
+    return finish(0)
 
 
 def formats() -> dict[str, Any]:

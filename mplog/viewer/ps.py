@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         summary.print_json({"processes": [report(life) for life, _ in rows]})
     else:
         _show(rows, family.lives, page)
-    return 0 if rows else 1
+    return summary.finish(0 if rows else 1)
 
 
 def _run_sessions(args: argparse.Namespace, page: Page) -> int:

@@ -220,12 +220,19 @@ def _print(result: Any, args: argparse.Namespace) -> int:
     if args.json:
         summary.print_json([dict(zip(names, map(_plain, row), strict=True)) for row in _all(first, result)])
     elif args.csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer = csv.writer(_Guarded(), lineterminator="\n")
         writer.writerow(names)
         writer.writerows([_plain(value) for value in row] for row in _all(first, result))
     else:
         _show(names, first, result, args)
-    return 0 if first else 1
+    return summary.finish(0 if first else 1)
+
+
+class _Guarded:
+    """Standard output as the csv module wants it, with a full disk reported as everywhere."""
+
+    def write(self, text: str) -> None:
+        summary.write(text, sys.stdout)
 
 
 def _all(first: list[Any], result: Any) -> Iterator[Any]:

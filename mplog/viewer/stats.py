@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
         summary.print_json(report(stats, args.top))
     else:
         _show(stats, Page(sys.stdout, color=args.color, utc=args.utc), args)
-    return 0 if stats.records else 1
+    return summary.finish(0 if stats.records else 1)
 
 
 def report(stats: Stats, top: int) -> dict[str, Any]:

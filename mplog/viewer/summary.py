@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
@@ -115,10 +116,9 @@ def title(args: argparse.Namespace) -> str:
 
 def positive(text: str) -> int:
     """Return the number that an argument gives; argparse reports anything below 1."""
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
 
 
 def clean(text: str) -> str:
@@ -141,11 +141,7 @@ class Page:
 
     def line(self, text: str = "") -> None:
         """Write a line; characters the stream cannot show become escapes."""
-        try:
-            self.stream.write(text + "\n")
-        except UnicodeEncodeError:
-            encoding = self.stream.encoding or "ascii"
-            self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        write(text + "\n", self.stream)
 
     def paint(self, text: str, colour: str) -> str:
         """Return text in a colour, where colours are shown."""
@@ -285,7 +281,51 @@ def print_json(value: Any, stream: TextIO | None = None) -> None:
     """Write one JSON object, indented: for programs, and still readable."""
     text = escapes.escape_json(msgspec.json.encode(value).decode("utf-8", "backslashreplace"))
     text = msgspec.json.format(text, indent=2)
-    (stream or sys.stdout).write(text + "\n")
+    write(text + "\n", stream or sys.stdout)
+
+
+def write(text: str, stream: TextIO) -> None:
+    """Write text; characters that the stream cannot show become escapes.
+
+    Raises:
+        ViewerError: the disk is full, say. A closed pipe is the caller's business.
+    """
+    try:
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            encoding = stream.encoding or "ascii"
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        if not stream.isatty():
+            return
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable(stream, error) from None
+
+
+def finish(status: int, stream: TextIO | None = None) -> int:
+    """Write out what is buffered, and return the exit status.
+
+    Raises:
+        ViewerError: as `write`.
+    """
+    stream = stream or sys.stdout
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable(stream, error) from None
+    return status
+
+
+def _unwritable(stream: TextIO, error: OSError) -> ViewerError:
+    # What is buffered would fail again, with a traceback, when the interpreter ends.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return ViewerError(f"the output cannot be written: {error.strerror or error}")
 
 
 def plural(count: int, noun: str) -> str:

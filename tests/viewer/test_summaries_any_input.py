@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -119,3 +122,34 @@ def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> 
     out = capsys.readouterr().out
     assert f"mplog {command} app.log" in out
     assert "Exit status" in out
+
+
+@pytest.mark.parametrize("command", ["stats", "errors", "ps", "check"])
+def test_bad_arguments(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No such file, a directory without logs: one line on stderr and exit code 2."""
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "none.log", tmp_path / "empty"):
+        assert main([command, str(path)]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.count("\n") == 1
+        assert err.startswith("mplog: ")
+
+
+@pytest.mark.parametrize(
+    "command", ["stats FILE", "errors FILE", "ps FILE", "check FILE --json", "lnav-format", "completion zsh"]
+)
+def test_output_that_cannot_be_written(command: str, tmp_path: Path) -> None:
+    """A full disk is one line and exit code 2, a closed pipe is quiet; never a traceback."""
+    path = SampleLog().add("failed", exc=exception()).write(tmp_path / "app.log")
+    program = [sys.executable, "-m", "mplog", *command.replace("FILE", str(path)).split(" ")]
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "No space left" in done.stderr
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(program, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
