@@ -41,7 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run(args)
     except ViewerError as error:
-        print(f"mplog: {error.sentence}", file=sys.stderr)
+        from mplog.viewer.output import say
+
+        say(error.sentence)
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -8,6 +8,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from mplog.viewer.escapes import escape_lines
 from mplog.viewer.exceptions import ViewerError
 
 if TYPE_CHECKING:
@@ -97,6 +98,11 @@ class Output:
                     break
                 except KeyboardInterrupt:
                     continue
+
+
+def say(sentence: str) -> None:
+    """Say a sentence of our own on stderr, whatever the names in it hold."""
+    print(f"mplog: {escape_lines(sentence)}", file=sys.stderr)
 
 
 def is_terminal(fd: int) -> bool:

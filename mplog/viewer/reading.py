@@ -9,6 +9,7 @@ import glob as _glob
 import importlib
 import os
 import select
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -60,6 +61,9 @@ def _names(path: str) -> list[str]:
             return names
         raise ViewerError(f"{path}: no file matches")
     try:
+        # Opening a FIFO just to try would end whoever writes into it.
+        if stat.S_ISFIFO(os.stat(path).st_mode):
+            return [path]
         with open(path, "rb"):
             return [path]
     except OSError as error:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 from mplog.viewer.cursors import fingerprint, same_file
 from mplog.viewer.lines import Record
+from mplog.viewer.output import say
 from mplog.viewer.parsing import Parser
 from mplog.viewer.reading import blocks
 from mplog.viewer.scan import Plan, Scanner
@@ -157,7 +157,7 @@ class Tail:
         here = os.fstat(self._fd)
         if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
             if here.st_size < self.offset + len(self._rest):
-                print(f"mplog: {self.path} was truncated; reading it anew", file=sys.stderr)
+                say(f"{self.path} was truncated; reading it anew")
                 found = self._scanner.finish()
                 self._begin_file()
                 return found

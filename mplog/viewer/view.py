@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from mplog.viewer.formats import Renderer, renderer
 from mplog.viewer.lines import Record
 from mplog.viewer.look import FOR_PROGRAMS, Look
 from mplog.viewer.merging import merged
-from mplog.viewer.output import Output, Progress, is_terminal, terminal_width
+from mplog.viewer.output import Output, Progress, is_terminal, say, terminal_width
 from mplog.viewer.pretty import measure
 from mplog.viewer.reading import Source, expand, is_compressed
 from mplog.viewer.scan import Damage, Plan
@@ -85,7 +84,7 @@ class View:
     def exit_code(self) -> int:
         """Say on stderr what is to be said at the end, and return the exit code."""
         if self.damage.count and self.damage.mode != "skip":
-            print(f"mplog: {self.damage.sentence()}", file=sys.stderr)
+            say(self.damage.sentence())
         if self.damage.count and self.damage.mode == "fail":
             return 3
         if self.fail_on is not None and self.worst >= self.fail_on:
@@ -95,7 +94,7 @@ class View:
         if not (self.damage.count and self.damage.mode == "count"):
             from mplog.viewer.ask import why_nothing
 
-            print(f"mplog: {why_nothing(self.sources, self.selection)}", file=sys.stderr)
+            say(why_nothing(self.sources, self.selection))
         return 1
 
 
@@ -107,15 +106,16 @@ def run(args: argparse.Namespace) -> int:
     """
     view = View(args)
     _check_together(args)
+    _check_out(args.out, view.sources)
     if args.explain or args.fields or args.values is not None:
         from mplog.viewer import ask
 
         return ask.run(view)
-    if args.follow:
+    if args.follow and not (_from_pipe(view) and _streams(view)):
         from mplog.viewer.following import follow
 
         return follow(view)
-    if [source.path for source in view.sources] == ["-"] and _streams(view):
+    if _from_pipe(view) and _streams(view):
         return _stream(view)
     with Output(args.out, pager=not args.no_pager and args.output in _PAGED) as output:
         try:
@@ -126,6 +126,10 @@ def run(args: argparse.Namespace) -> int:
         except BrokenPipeError:
             return 0
     return view.exit_code()
+
+
+def _from_pipe(view: View) -> bool:
+    return [source.path for source in view.sources] == ["-"]
 
 
 def _streams(view: View) -> bool:
@@ -172,6 +176,14 @@ def _check_together(args: argparse.Namespace) -> None:
         raise ViewerError("--reverse and context lines contradict each other; leave one out")
     if args.cursor_file and (args.reverse or args.lines or args.output in ("html", "trace")):
         raise ViewerError("--cursor-file goes on from the last call; it cannot be used with -n, -r, -o html or trace")
+
+
+def _check_out(out: str | None, sources: list[Source]) -> None:
+    """Refuse to write over what is read."""
+    if out is not None and os.path.exists(out):
+        for path in (path for source in sources for path in source.files if path != "-"):
+            if os.path.exists(path) and os.path.samefile(path, out):
+                raise ViewerError(f"--out {out} is the log itself; name another file")
 
 
 def _default_path() -> str:

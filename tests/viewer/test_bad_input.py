@@ -172,3 +172,21 @@ def test_a_cursor_file_that_is_none(tmp_path: Path) -> None:
     assert (result.code, result.out) == (2, "")
     assert result.err == f"mplog: {path}: this is no cursor file; delete it or name another\n"
     assert path.read_text() == "precious"
+
+
+def test_the_log_is_not_overwritten(tmp_path: Path) -> None:
+    """--out FILE never is the log itself."""
+    path = tmp_path / "app.json"
+    path.write_bytes(SHOP.read_bytes())
+    result = mplog("view", path, "--out", tmp_path / "." / "app.json")
+    assert (result.code, result.out) == (2, "")
+    assert "is the log itself; name another file" in result.err
+    assert path.read_bytes() == SHOP.read_bytes()
+
+
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
+    """Control characters are escaped on the way out, in sentences on stderr too."""
+    result = mplog("view", tmp_path / "\x1b]0;evil\x07.log")
+    assert result.code == 2
+    assert "\\x1b]0;evil\\x07.log: No such file" in result.err
+    assert "\x1b" not in result.err

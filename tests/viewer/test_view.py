@@ -224,6 +224,20 @@ def test_standard_input_is_shown_as_it_arrives() -> None:
     process.stderr.close()
 
 
+def test_tail_of_a_pipe_is_what_arrives() -> None:
+    """`mplog tail` without a file shows standard input."""
+    assert mplog("tail", "-o", "short", stdin=SHOP.read_bytes()).out == mplog("view", SHOP, "-o", "short").out
+
+
+def test_a_named_pipe_is_read(tmp_path: Path) -> None:
+    """Sources: a FIFO, opened once."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    writer = subprocess.Popen(["sh", "-c", f"cat {SHOP} > {path}"])
+    assert mplog("view", path, "-o", "jsonl").out == mplog("view", SHOP, "-o", "jsonl").out
+    assert writer.wait(20) == 0
+
+
 def test_a_second_interrupt_ends_it() -> None:
     """The second Ctrl-C ends it, without a traceback."""
     process = subprocess.Popen(
