@@ -10,7 +10,7 @@ from mplog.viewer import names, shells
 from mplog.viewer.commands import available
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.shells import Option, Sub
-from mplog.viewer.summary import finish, write
+from mplog.viewer.tables import finish, write
 
 EPILOG = """examples:
   eval "$(mplog completion bash)"                              now; in ~/.bashrc for ever

@@ -6,11 +6,11 @@ import argparse
 import sys
 from typing import Any
 
-from mplog.viewer import levels, summary
+from mplog.viewer import levels, summary, tables
 from mplog.viewer.conditions import Exists
 from mplog.viewer.excgroups import Frame, Group, collect, frames, kind, links
 from mplog.viewer.lines import text_of
-from mplog.viewer.summary import Page, clean, plural, rfc3339
+from mplog.viewer.tables import Page, clean, plural, rfc3339
 from mplog.viewer.timeline import spark
 
 EPILOG = """examples:
@@ -52,10 +52,10 @@ def run(args: argparse.Namespace) -> int:
     }
     groups.sort(key=order[args.sort])
     if args.json:
-        summary.print_json([report(group) for group in groups[: args.top]])
+        tables.print_json([report(group) for group in groups[: args.top]])
     else:
         _show(groups, total, beyond, Page(sys.stdout, color=args.color, utc=args.utc), args)
-    return summary.finish(0 if total else 1)
+    return tables.finish(0 if total else 1)
 
 
 def report(group: Group) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _show_group(group: Group, span: tuple[float, float], style: str, page: Page)
     message = _one_line(group.message())
     head = f"{group.count:>7,} × "
     room = page.width - len(head) - len(kind(group.exc)) - 3
-    text = summary.cut(message, max(room, 20))
+    text = tables.cut(message, max(room, 20))
     page.line(
         page.paint(head, "bold")
         + page.level(clean(kind(group.exc)), max(levelno, 40))
@@ -116,7 +116,7 @@ def _show_group(group: Group, span: tuple[float, float], style: str, page: Page)
     if style != "no":
         for relation, inner in _unfolded(group.exc) if style != "long" else ():
             reason = f"{relation} {kind(inner)}: {_one_line(text_of(inner.get('message')))}"
-            page.line(f"{'':10}{page.paint(summary.cut(clean(reason), page.width - 11), 'magenta')}")
+            page.line(f"{'':10}{page.paint(tables.cut(clean(reason), page.width - 11), 'magenta')}")
             if style == "short":
                 _short(frames(inner), page)
             elif frames(inner):
@@ -158,7 +158,7 @@ def _short(found: list[Frame], page: Page) -> None:
 def _place(frame: Frame, page: Page) -> str:
     place = clean(frame.place)
     line = f"in {clean(frame.func)}" + (f": {clean(frame.source)}" if frame.source else "")
-    line = summary.cut(line, max(20, page.width - 12 - len(place)))
+    line = tables.cut(line, max(20, page.width - 12 - len(place)))
     return (
         page.paint(place, "dim" if frame.library else "cyan")
         + " "

@@ -16,7 +16,7 @@ from mplog.viewer import excgroups, levels
 from mplog.viewer.escapes import escape_lines
 from mplog.viewer.family import Family, Life
 from mplog.viewer.lines import Record, text_of
-from mplog.viewer.summary import clean, plural
+from mplog.viewer.tables import clean, plural
 from mplog.viewer.timeline import spark
 
 MOST = 200_000

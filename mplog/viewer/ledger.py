@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mplog.viewer import summary
+from mplog.viewer import summary, tables
 from mplog.viewer.lives import Account, Life
 from mplog.viewer.proof import Finding, TextLife, check, failures, report, sources, totals, unknowns
-from mplog.viewer.summary import Page, number, plural
+from mplog.viewer.tables import Page, number, plural
 
 EPILOG = """examples:
   mplog check app.log               the log and, where app.log.1 exists, its rotated files
@@ -37,12 +37,12 @@ def run(args: argparse.Namespace) -> int:
     findings = [check(source) for source in sources(summary.paths(args), rotated=args.rotated)]
     if args.json:
         reports = [report(finding, strict=args.strict) for finding in findings]
-        summary.print_json(reports[0] if len(reports) == 1 else reports)
+        tables.print_json(reports[0] if len(reports) == 1 else reports)
     else:
         page = Page(sys.stdout, color=args.color, utc=args.utc)
         for finding in findings:
             _show(finding, page, strict=args.strict, everything=args.all)
-    return summary.finish(max(int(bool(failures(finding, strict=args.strict))) for finding in findings))
+    return tables.finish(max(int(bool(failures(finding, strict=args.strict))) for finding in findings))
 
 
 def _show(finding: Finding, page: Page, *, strict: bool, everything: bool) -> None:
@@ -51,7 +51,7 @@ def _show(finding: Finding, page: Page, *, strict: bool, everything: bool) -> No
     processes = len(books) + len(finding.all_texts())
     files = f" in {plural(len(finding.files), 'file')}" if len(finding.files) > 1 else ""
     page.line(
-        page.paint(summary.clean(finding.path), "bold")
+        page.paint(tables.clean(finding.path), "bold")
         + f"{files}: {plural(records, 'record')} of {plural(processes, 'process')}"
     )
     page.line()
@@ -71,7 +71,7 @@ def _show(finding: Finding, page: Page, *, strict: bool, everything: bool) -> No
             page.paint(f"{plural(finding.damaged, 'damaged line')}: {'; '.join(finding.places)}", "yellow")
         )
     for event, count in sorted(finding.ledger.notes.items()):
-        page.line(f"note {summary.clean(event)}: {plural(count, 'record')}")
+        page.line(f"note {tables.clean(event)}: {plural(count, 'record')}")
     for sentence in unknowns(finding):
         page.line(page.paint("not known: ", "dim") + sentence)
     bad = failures(finding, strict=strict)
@@ -145,10 +145,10 @@ def _show_places(books: list[tuple[Life, Account]], page: Page) -> None:
                 page.line()
                 return
             before, after = life.times.get(first, ("", ""))
-            when = f", between {summary.clean(before)} and {summary.clean(after)}" if before and after else ""
+            when = f", between {tables.clean(before)} and {tables.clean(after)}" if before and after else ""
             where = "at the end, " if first >= life.next else ""
             span = f"seq {number(first)}" if first == last else f"seq {number(first)}–{number(last)}"
-            text = f"{summary.clean(life.process)}[{life.pid}]: {where}{span} missing{when}"
+            text = f"{tables.clean(life.process)}[{life.pid}]: {where}{span} missing{when}"
             page.line(page.paint(text, "bad"))
             shown += 1
     if shown:

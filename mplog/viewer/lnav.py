@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mplog.viewer.summary import finish, print_json
+from mplog.viewer.tables import finish, print_json
 
 EPILOG = """examples:
   mplog lnav-format > mplog.json && lnav -i mplog.json    install once

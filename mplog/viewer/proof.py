@@ -14,7 +14,7 @@ from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.family import certificate_in
 from mplog.viewer.lives import Account, Ledger, LedgerLine, Life, ending
 from mplog.viewer.parsing import Parser
-from mplog.viewer.summary import plural
+from mplog.viewer.tables import plural
 
 _TEXT_DROP = re.compile(r"(?:(.*)\[(\d+)\] )?dropped ([\d,]+) records? between ")
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from mplog.exceptions import SessionError
-from mplog.viewer import summary
+from mplog.viewer import summary, tables
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.family import Family, Life
-from mplog.viewer.summary import Page, clean, duration, number, plural, rfc3339
+from mplog.viewer.tables import Page, clean, duration, number, plural, rfc3339
 
 EPILOG = """examples:
   mplog ps app.log              every process: start, end, exit code or signal, records
@@ -49,10 +49,10 @@ def run(args: argparse.Namespace) -> int:
         _add_running(family, session)
     rows = _rows(family, args)
     if args.json:
-        summary.print_json({"processes": [report(life) for life, _ in rows]})
+        tables.print_json({"processes": [report(life) for life, _ in rows]})
     else:
         _show(rows, family.lives, page)
-    return summary.finish(0 if rows else 1)
+    return tables.finish(0 if rows else 1)
 
 
 def _run_sessions(args: argparse.Namespace, page: Page) -> int:
@@ -76,7 +76,7 @@ def _run_sessions(args: argparse.Namespace, page: Page) -> int:
             page.line(page.paint(clean(str(session)), "cyan"))
             _show(rows, family.lives, page)
     if args.json:
-        summary.print_json({"processes": reports})
+        tables.print_json({"processes": reports})
     return 0
 
 
@@ -155,7 +155,7 @@ def _show(rows: list[tuple[Life, str]], lives: list[Life], page: Page) -> None:
     day = _same_day(lives, page)
     head = ("process", "pid", "records", "warn", "error", "start", "end", "lived", "how")
     cells = [_cells(life, indent, page, day) for life, indent in rows]
-    widths = [max(summary.columns(row[i]) for row in (head, *cells)) for i in range(len(head))]
+    widths = [max(tables.columns(row[i]) for row in (head, *cells)) for i in range(len(head))]
     align = "<>>>><<><"
     page.line(page.paint(_join(head, widths, align), "dim"))
     for (life, indent), row in zip(rows, cells, strict=True):
@@ -187,7 +187,7 @@ def _cells(life: Life, indent: str, page: Page, day: str) -> tuple[str, ...]:
 def _join(row: tuple[str, ...], widths: list[int], align: str) -> str:
     parts = []
     for text, width, side in zip(row, widths, align, strict=True):
-        blanks = " " * (width - summary.columns(text))
+        blanks = " " * (width - tables.columns(text))
         parts.append(blanks + text if side == ">" else text + blanks)
     return "  ".join(parts).rstrip()
 
@@ -197,10 +197,10 @@ def _last_words(life: Life, indent: str, page: Page) -> None:
     pad = pad if page.blocks else pad.replace("│", "|")
     known = f" (known by {clean(life.known_by)})" if life.known_by else ""
     words = f"last words: {clean(life.last_msg)}" if life.last_msg else "no last words"
-    page.line(page.paint(summary.cut(pad + words + known, page.width), "dim"))
+    page.line(page.paint(tables.cut(pad + words + known, page.width), "dim"))
     if life.faulthandler:
         for line in life.faulthandler.strip().split("\n")[:12]:
-            page.line(page.paint(summary.cut(f"{pad}  {clean(line)}", page.width), "dim"))
+            page.line(page.paint(tables.cut(f"{pad}  {clean(line)}", page.width), "dim"))
 
 
 def _same_day(lives: list[Life], page: Page) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from mplog.viewer import escapes, summary
+from mplog.viewer import escapes, summary, tables
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
-from mplog.viewer.summary import Page, plural
+from mplog.viewer.tables import Page, plural
 
 EPILOG = """examples:
   mplog sql "select level, count(*) from log group by 1" app.log
@@ -218,21 +218,21 @@ def _print(result: Any, args: argparse.Namespace) -> int:
     names = [column[0] for column in result.description]
     first = result.fetchmany(args.rows)
     if args.json:
-        summary.print_json([dict(zip(names, map(_plain, row), strict=True)) for row in _all(first, result)])
+        tables.print_json([dict(zip(names, map(_plain, row), strict=True)) for row in _all(first, result)])
     elif args.csv:
         writer = csv.writer(_Guarded(), lineterminator="\n")
         writer.writerow(names)
         writer.writerows([_plain(value) for value in row] for row in _all(first, result))
     else:
         _show(names, first, result, args)
-    return summary.finish(0 if first else 1)
+    return tables.finish(0 if first else 1)
 
 
 class _Guarded:
     """Standard output as the csv module wants it, with a full disk reported as everywhere."""
 
     def write(self, text: str) -> None:
-        summary.write(text, sys.stdout)
+        tables.write(text, sys.stdout)
 
 
 def _all(first: list[Any], result: Any) -> Iterator[Any]:
@@ -255,7 +255,7 @@ def _show(names: list[str], rows: list[Any], result: Any, args: argparse.Namespa
     page = Page(sys.stdout, color=args.color, utc=args.utc)
     numeric = [all(isinstance(row[i], (int, float, type(None))) for row in rows) for i in range(len(names))]
     align = "".join(">" if number else "<" for number in numeric)
-    page.table([summary.clean(name) for name in names], [[_cell(v) for v in row] for row in rows], align)
+    page.table([tables.clean(name) for name in names], [[_cell(v) for v in row] for row in rows], align)
     more = sum(len(portion) for portion in iter(lambda: result.fetchmany(10_000), []))
     note = plural(len(rows), "row")
     if more:

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Hashable, Iterable
 from typing import Any
 
-from mplog.viewer import levels, summary
+from mplog.viewer import levels, summary, tables
 from mplog.viewer.lines import Record
-from mplog.viewer.summary import Page, duration, number, plural, rate, rfc3339
+from mplog.viewer.tables import Page, duration, number, plural, rate, rfc3339
 from mplog.viewer.templates import Templates
 from mplog.viewer.timeline import Timeline, draw
 
@@ -122,10 +122,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the statistics of the logs; the exit status is 1 when there is no record."""
     stats = Stats().collect(summary.records(args))
     if args.json:
-        summary.print_json(report(stats, args.top))
+        tables.print_json(report(stats, args.top))
     else:
         _show(stats, Page(sys.stdout, color=args.color, utc=args.utc), args)
-    return summary.finish(0 if stats.records else 1)
+    return tables.finish(0 if stats.records else 1)
 
 
 def report(stats: Stats, top: int) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _show(stats: Stats, page: Page, args: argparse.Namespace) -> None:
     most = max(stats.levels.values())
     for level, count in stats.ranked_levels():
         bar = page.bar(count / most, 30)
-        text = f"  {summary.clean(level) or '-':<10}{count:>12,}  {rate(count, seconds):>10}  "
+        text = f"  {tables.clean(level) or '-':<10}{count:>12,}  {rate(count, seconds):>10}  "
         page.line((page.level(text, levels.number(level)) + page.level(bar, levels.number(level))).rstrip())
     for name, tally in (("process", stats.processes), ("logger", stats.loggers)):
         if tally.counts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mplog.viewer.summary import Page, columns
+from mplog.viewer.tables import Page, columns
 
 _MOST = 20_000
 # Milliseconds. Each bucket width divides the next, so that a wider bucket is a sum of narrower ones.

@@ -14,7 +14,7 @@ from sample_log import SampleLog, exception
 
 from mplog.__main__ import main
 from mplog.viewer.stats import Tally
-from mplog.viewer.summary import Page, columns, cut, duration
+from mplog.viewer.tables import Page, columns, cut, duration
 from mplog.viewer.templates import Templates, mask
 from mplog.viewer.timeline import Timeline, draw
 
