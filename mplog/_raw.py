@@ -32,6 +32,8 @@ LIMIT = 256 * 1024
 """Bytes read of one file in one step."""
 PUNCH_ABOVE = 1 << 18
 """Bytes of a raw file that are in the log, above which their room is given back."""
+POLL_EVERY = 12_000_000
+"""Nanoseconds between two looks at all files: less than records are held back."""
 SLOTS_EVERY = 0.25
 PAGE = 4096
 
@@ -74,6 +76,8 @@ class _File:
         """Read to its end after its owner's death."""
         self.more = False
         """There was more to read than one chunk holds."""
+        self.asleep = False
+        """Of the files that say who took a line: read, and nothing claimed by this listener since."""
         self.size = -1
         """The file's size when its end was found to be an unfinished line."""
         self.punched = PAGE
@@ -90,6 +94,9 @@ class _File:
         """Take in what is new as one chunk, with keys above `written`; return whether there was anything."""
         if self.chunk is not None:
             return True
+        if self.asleep and not dead:
+            return False
+        self.asleep = not self.is_raw
         try:
             found = os.stat(self.path, follow_symlinks=False)
         except OSError:
@@ -232,6 +239,7 @@ class Outputs:
         self._slots: dict[str, str] = {}
         self._faults: dict[str, str] = {}
         self._claimed: dict[tuple[str, int], int] = {}
+        self._polled = 0
         self._slots_at = 0.0
         self._held_at = 0.0
 
@@ -266,16 +274,23 @@ class Outputs:
                 with contextlib.suppress(OSError):
                     self._look_at_slots(stem, now, dead=is_dead(stem))
         busy = False
+        due = force or now - self._polled >= POLL_EVERY
+        if due:
+            self._polled = now
         for found in self._files.values():
-            with contextlib.suppress(OSError):
-                busy = found.poll(self._settings, now, self._written, dead=is_dead(found.journal)) or busy
+            if due or found.more:
+                try:
+                    busy = found.poll(self._settings, now, self._written, dead=is_dead(found.journal)) or busy
+                except OSError:  # no descriptor left; the next look
+                    continue
+            else:
+                busy = busy or found.chunk is not None
         return busy
 
     def watermark(self, highest: int) -> int:
         """Return the key up to which nothing more can come: `highest`, or less where a file has unread output."""
         for found in self._files.values():
-            if found.more:
-                highest = min(highest, found.floor)
+            highest = min(highest, found.floor if found.more else self._polled)
         return highest
 
     def take(self, watermark: int, now: int) -> tuple[list[list[bytes]], dict[str, Range]]:
@@ -369,6 +384,8 @@ class Outputs:
         fd = os.open(said, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             os.write(fd, b"C %b %b\n" % (entry, line or b"{}"))
+            if os.path.basename(said) in self._files:
+                self._files[os.path.basename(said)].asleep = False
         finally:
             os.close(fd)
 
