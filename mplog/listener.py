@@ -87,9 +87,9 @@ class Listener:
         self._lonely_since = 0.0
         self._wake_fd = -1
         self._poll = select.poll()
-        self._status_fd = os.open(
-            spool.file("status"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._status_fd = os.open(spool.file("status"), flags, 0o600)
+        self._stats_fd = os.open(spool.file("stats.json"), flags, 0o600)
         self._asked = True
         self._open_wake()
         self._recover()
@@ -150,6 +150,7 @@ class Listener:
         for delivery in self._deliveries:
             if isinstance(delivery.target, HandlerTarget) and not delivery.hangs:
                 delivery.target.close()
+        self._asked = True
         self._publish(time.monotonic_ns())
         return clean
 
@@ -159,10 +160,10 @@ class Listener:
         self._commits.close()
         if self._writer.file is not None:
             self._writer.file.finish(5.0)
-        for fd in (self._wake_fd, self._status_fd):
+        for fd in (self._wake_fd, self._status_fd, self._stats_fd):
             if fd >= 0:
                 os.close(fd)
-        self._wake_fd = self._status_fd = -1
+        self._wake_fd = self._status_fd = self._stats_fd = -1
 
     @property
     def is_closed(self) -> bool:
@@ -387,7 +388,10 @@ class Listener:
             os.pwrite(self._status_fd, status.to_bytes(), 0)
         if self._asked:
             with contextlib.suppress(OSError):
-                self.spool.write_file("stats.json", self.stats.to_json(self.intake.journals.values(), self._deliveries))
+                # In place: who holds it open can read the last counts when the session is gone.
+                data = self.stats.to_json(self.intake.journals.values(), self._deliveries) + b"\n"
+                os.pwrite(self._stats_fd, data, 0)
+                os.ftruncate(self._stats_fd, len(data))
 
 
 class ListenerThread:

@@ -112,17 +112,19 @@ class Session:
         if self._closed and self._stats:
             return self._stats
         if self.flush(timeout):
-            asked = time.time_ns()
-            deadline = time.monotonic() + timeout
-            while time.monotonic() < deadline:
-                self._spool.wake()
-                time.sleep(0.003)
-                with contextlib.suppress(OSError):
-                    if os.stat(self._spool.file("stats.json")).st_mtime_ns > asked:
-                        break
-        with contextlib.suppress(OSError, ValueError), open(self._spool.file("stats.json"), "rb") as file:
-            self._stats = json.loads(file.read())
+            with contextlib.suppress(OSError), open(self._spool.file("stats.json"), "rb", buffering=0) as file:
+                self._read_stats(file.fileno(), timeout)
         return self._stats
+
+    def _read_stats(self, fd: int, timeout: float) -> None:
+        """Read the listener's counts, once it has written them anew, or has written its last."""
+        asked = time.time_ns()
+        deadline = time.monotonic() + timeout
+        while os.fstat(fd).st_nlink and os.fstat(fd).st_mtime_ns <= asked and time.monotonic() < deadline:
+            self._spool.wake()
+            time.sleep(0.002)
+        with contextlib.suppress(ValueError):
+            self._stats = json.loads(os.pread(fd, os.fstat(fd).st_size, 0).partition(b"\n")[0])
 
     def close(self, timeout: float = 10.0) -> bool:
         """Write down everything that was logged and end this process's part of the session.
@@ -150,10 +152,9 @@ class Session:
             self._finalizer.cancel()
         with contextlib.suppress(Exception):
             _inherit.disarm()
-        with contextlib.suppress(Exception):
-            self._closed = False
-            self.stats(min(2.0, timeout))
-        self._closed = True
+        counts = None
+        with contextlib.suppress(OSError):
+            counts = open(self._spool.file("stats.json"), "rb", buffering=0)  # noqa: SIM115 - outlives its directory
         if worker.current is not None and worker.current.handle.id == self._handle.id:
             worker.uninstall()
         asked = time.monotonic_ns()
@@ -161,6 +162,9 @@ class Session:
             done = bool(self._thread.close(max(0.1, deadline - time.monotonic())))
         else:
             done = self._wait_committed(asked, deadline, ending=True)
+        if counts is not None:
+            with counts:
+                self._read_stats(counts.fileno(), min(1.0, timeout))
         if self._watches_bars:
             from mplog import _router
 
@@ -222,7 +226,7 @@ class Session:
                 return False
             spool.wake()
             time.sleep(pause)
-            pause = min(pause * 1.5, 0.01)
+            pause = min(pause * 1.5, 0.004)
 
 
 def setup(
