@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mplog.viewer import summary, tables
+from mplog.viewer import summary, tables, times
 from mplog.viewer.lives import Account, Life
 from mplog.viewer.proof import Finding, TextLife, check, failures, report, sources, totals, unknowns
 from mplog.viewer.tables import Page, number, plural
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check every log that the arguments name; return the exit status."""
-    findings = [check(source) for source in sources(summary.paths(args), rotated=args.rotated)]
+    findings = [check(source, args.input) for source in sources(summary.paths(args), rotated=args.rotated)]
     if args.json:
         reports = [report(finding, strict=args.strict) for finding in findings]
         tables.print_json(reports[0] if len(reports) == 1 else reports)
@@ -145,7 +145,7 @@ def _show_places(books: list[tuple[Life, Account]], page: Page) -> None:
                 page.line()
                 return
             before, after = life.times.get(first, ("", ""))
-            when = f", between {tables.clean(before)} and {tables.clean(after)}" if before and after else ""
+            when = f", between {_clock(before, page)} and {_clock(after, page)}" if before and after else ""
             where = "at the end, " if first >= life.next else ""
             span = f"seq {number(first)}" if first == last else f"seq {number(first)}–{number(last)}"
             text = f"{tables.clean(life.process)}[{life.pid}]: {where}{span} missing{when}"
@@ -153,3 +153,8 @@ def _show_places(books: list[tuple[Life, Account]], page: Page) -> None:
             shown += 1
     if shown:
         page.line()
+
+
+def _clock(stamp: str, page: Page) -> str:
+    time = times.parse_utc(stamp)
+    return tables.clean(stamp) if time is None else page.stamp(time)

@@ -68,8 +68,12 @@ def sources(paths: list[str], *, rotated: bool) -> list[reading.Source]:
     return [source for source in whole if source.path == "-" or os.path.realpath(source.path) not in within]
 
 
-def check(source: reading.Source) -> Finding:
+def check(source: reading.Source, input_format: str = "auto") -> Finding:
     """Read one log, oldest file first, in bounded memory.
+
+    Args:
+        source: the log with its rotated files.
+        input_format: `auto`, `json`, `text`, or a `logging` format string.
 
     Raises:
         ViewerError: a file cannot be read to its end.
@@ -78,20 +82,21 @@ def check(source: reading.Source) -> Finding:
     for path in source.files:
         try:
             with reading.open_source(path) as stream:
-                _read(finding, path, reading.blocks(stream))
+                _read(finding, path, reading.blocks(stream), input_format)
         except (OSError, EOFError) as error:
             raise ViewerError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     finding.rotated = _may_be_rotated(finding)
     return finding
 
 
-def _read(finding: Finding, path: str, blocks: Iterator[tuple[int, bytes]]) -> None:
+def _read(finding: Finding, path: str, blocks: Iterator[tuple[int, bytes]], input_format: str) -> None:
     decoder = msgspec.json.Decoder(LedgerLine)
     first = next(blocks, None)
     if first is None:
         return
-    if first[1].lstrip()[:1] != b"{":
-        _read_text(finding, path, first, blocks)
+    is_json = first[1].lstrip()[:1] == b"{" if input_format == "auto" else input_format == "json"
+    if not is_json:
+        _read_text(finding, Parser(path, input_format), first, blocks)
         return
     block: tuple[int, bytes] | None = first
     while block is not None:
@@ -137,25 +142,24 @@ def _damage(finding: Finding, path: str, offset: int) -> None:
 
 
 def _read_text(
-    finding: Finding, path: str, first: tuple[int, bytes], blocks: Iterator[tuple[int, bytes]]
+    finding: Finding, parser: Parser, first: tuple[int, bytes], blocks: Iterator[tuple[int, bytes]]
 ) -> None:
-    parser = Parser(path)
     block: tuple[int, bytes] | None = first
     while block is not None:
         at, data = block
         for raw in data.split(b"\n"):
             if raw:
                 for record in parser.feed(raw, at):
-                    _enter_text(finding, path, record)
+                    _enter_text(finding, record)
             at += len(raw) + 1
         block = next(blocks, None)
     for record in parser.flush():
-        _enter_text(finding, path, record)
+        _enter_text(finding, record)
 
 
-def _enter_text(finding: Finding, path: str, record: lines.Record) -> None:
+def _enter_text(finding: Finding, record: lines.Record) -> None:
     if record.damaged:
-        _damage(finding, path, record.offset)
+        _damage(finding, record.source, record.offset)
         return
     finding.text_records += 1
     if record.logger == "mplog":

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     summary.add_arguments(parser)
     summary.add_selection(parser)
-    parser.add_argument("-n", "--top", type=summary.positive, default=10, metavar="N", help="rows")
+    parser.add_argument("-n", "--top", type=summary.positive, default=10, metavar="N", help="rows a table, default 10")
 
 
 class Tally:

@@ -56,9 +56,9 @@ def test_gap_is_shown_with_its_time(tmp_path: Path, capsys: pytest.CaptureFixtur
     """The report for a person names process, seqs and the times around a gap."""
     log = SampleLog().several(5, pid=7, process="worker").several(5, pid=7, process="worker", skip=2)
     path = log.write(tmp_path / "app.log")
-    assert main(["check", str(path)]) == 1
+    assert main(["check", str(path), "--utc"]) == 1
     out = capsys.readouterr().out
-    before, after = (json.loads(line)["time"] for line in log.lines[4:6])
+    before, after = (json.loads(line)["time"][:23].replace("T", " ") for line in log.lines[4:6])
     assert f"worker[7]: seq 6–7 missing, between {before} and {after}" in out
     assert "NOT COMPLETE: 10 records missing" in out
 
@@ -237,6 +237,15 @@ def test_text_file_says_what_it_cannot_know(tmp_path: Path, capsys: pytest.Captu
     assert check(path, capsys)[0] == 1
     assert main(["check", str(path)]) == 1
     assert "1 record missing (by death certificates)" in capsys.readouterr().out
+
+
+def test_input_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--input reads a log with a format string of its own."""
+    path = tmp_path / "app.log"
+    path.write_text("worker/7/INFO/step 1\nworker/7/INFO/step 2\n")
+    layout = "%(processName)s/%(process)d/%(levelname)s/%(message)s"
+    _, report = check(path, capsys, "--input", layout)
+    assert [(p["process"], p["pid"], p["records"]) for p in report["processes"]] == [("worker", 7, 2)]
 
 
 def test_foreign_json_is_no_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
