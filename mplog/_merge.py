@@ -211,4 +211,6 @@ def count_late(lines: list[bytes], newest: int) -> int:
 
 def without_keys(lines: list[bytes]) -> bytes:
     """Return the lines as they stand in a JSON file."""
-    return b"\n".join([line[PREFIX:] for line in lines]) + b"\n" if lines else b""
+    bodies = [line[PREFIX:] for line in lines]
+    bodies.append(b"")  # for the last newline: adding it afterwards would copy everything once more
+    return b"\n".join(bodies) if lines else b""
