@@ -170,7 +170,8 @@ def _who(group: Group, span: tuple[float, float], page: Page) -> None:
     names = sorted(group.processes, key=lambda name: -group.processes[name])
     shown = ", ".join(f"{clean(name) or '-'} {group.processes[name]:,}" for name in names[:3])
     more = f" and {plural(len(names) - 3, 'process')} more" if len(names) > 3 else ""
-    page.line(page.paint(f"{'':10}in {shown}{more}", "dim"))
+    if names != [""]:
+        page.line(page.paint(f"{'':10}in {shown}{more}", "dim"))
     if group.first is None or group.last is None:
         return
     until = f" to {page.stamp(group.last)}" if group.last > group.first else ""
