@@ -158,7 +158,8 @@ def _above(bars: list[Any], fd: int, data: bytes) -> None:
         for bar in shown:
             bar.clear(nolock=True)
             bar.fp.flush()
-        _write_all(fd, data)
+        # A bar that is just being closed is no instance any more, but still to be seen.
+        _write_all(fd, b"\r\x1b[J" + data)
         for bar in shown:
             bar.refresh(nolock=True)
 
