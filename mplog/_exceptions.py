@@ -15,6 +15,10 @@ MAX_LINKS = 32
 MAX_TEXT = 1 << 16
 
 _REMOTE = {"RemoteTraceback", "_RemoteTraceback"}  # multiprocessing.pool, concurrent.futures, loky, billiard
+_REMOTE_LINK = re.compile(
+    r"\n\n(The above exception was the direct cause of the following exception|"
+    r"During handling of the above exception, another exception occurred):\n\n"
+)
 _REMOTE_FRAME = re.compile(r'  File "(.*)", line (\d+)(?:, in (.*))?')
 
 
@@ -236,9 +240,18 @@ def _render(data: dict[str, Any]) -> Iterator[str]:
 
 
 def _parse(text: str) -> dict[str, Any]:
-    """Return the data of a traceback that another process sent as text."""
-    text = text.strip().removeprefix('"""').removesuffix('"""').strip("\n")
-    lines = cut(text, MAX_TEXT).split("\n")
+    """Return the data of a traceback that another process sent as text, with what it was caused by."""
+    text = cut(text.strip().removeprefix('"""').removesuffix('"""').strip("\n"), MAX_TEXT)
+    blocks = _REMOTE_LINK.split(text)[-2 * MAX_LINKS - 1 :]  # block, how it is linked, block ..
+    data = _parse_block(blocks[0])
+    for link, block in zip(blocks[1::2], blocks[2::2], strict=True):
+        data = _parse_block(block) | {"cause" if link.startswith("The above") else "context": data}
+    return data
+
+
+def _parse_block(text: str) -> dict[str, Any]:
+    """Return the data of one exception of such a text."""
+    lines = text.removesuffix('"""').split("\n")
     start = max((n for n, line in enumerate(lines) if line.startswith("Traceback (most recent")), default=-1)
     frames: list[dict[str, Any]] = []
     rest = start + 1

@@ -162,6 +162,8 @@ def test_text_alone_becomes_data():
     data = text_data(text)
     assert (data["type"], data["message"], data["text"]) == ("ValueError", "bad number", text)
     assert data["frames"][-1]["func"] == "chained"
+    assert data["cause"]["frames"][-1]["func"] == "divide"
+    assert "text" not in data["cause"]
     for odd in (
         "",
         "no traceback",
