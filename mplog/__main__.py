@@ -45,12 +45,25 @@ def main(argv: list[str] | None = None) -> int:
 
         say(error.sentence)
         return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+    except (OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # What is wrong in a file must not look like a crash; what is wrong here must be reported.
+        if isinstance(error, BrokenPipeError):
+            return _quiet()
+        if os.environ.get("MPLOG_TRACEBACK"):
+            raise
+        print(
+            f"mplog: {type(error).__name__}: {error}; please report it, MPLOG_TRACEBACK=1 shows where", file=sys.stderr
+        )
+        return 2
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         return 130
+
+
+def _quiet() -> int:
+    """Let nothing complain about a reader that went away, also at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
 
 
 def _run(args: list[str]) -> int:

@@ -5,17 +5,19 @@ Runs in the command `mplog`.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from mplog.viewer import colours
+from mplog.viewer.conditions import Glob
 from mplog.viewer.exceptions import ViewerError
-from mplog.viewer.fields import SCHEMA, getter, nearest
+from mplog.viewer.fields import SCHEMA, canonical, getter, nearest
 from mplog.viewer.lines import Record
 from mplog.viewer.output import Output
-from mplog.viewer.reading import Source, open_source
-from mplog.viewer.scan import Plan, Scanner, canonical
+from mplog.viewer.reading import open_source
+from mplog.viewer.scan import Plan, Scanner, is_own
 from mplog.viewer.selection import Selection
 from mplog.viewer.values import short
 from mplog.viewer.walk import backward, forward, span
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _SAMPLE = 2000
 _EXAMPLES = 3
 _DISTINCT = 100_000
+_SPECIAL = ("clock", "date", "traceback", "source", "offset", "format", "damaged", "levelno", "fields")
 
 
 def run(view: View) -> int:
@@ -157,7 +160,7 @@ def _explain_file(path: str, plan: Plan) -> list[str]:
         begin, end = span(stream, path, plan)
         stream.seek(begin)
         sample = stream.read(1 << 18)
-    own = canonical(sample)
+    own = is_own(sample)
     records = scanner.block(sample, begin)
     formats = Counter(record.format for record in records) or Counter({"unknown": 1})
     kind = "mplog's JSON" if own else " and ".join(name for name, _ in formats.most_common(2))
@@ -172,20 +175,64 @@ def _explain_file(path: str, plan: Plan) -> list[str]:
     return lines
 
 
-def why_nothing(sources: list[Source], selection: Selection) -> str:
-    """Return why nothing is shown: an empty log, a field nobody writes, or simply no match."""
-    sample: list[Record] = []
-    for source in sources:
-        if source.path == "-":
-            continue
-        plan = Plan(show_damaged=False)
-        sample += islice(chain.from_iterable(forward(source, plan)), _SAMPLE)
-        sample += islice(chain.from_iterable(backward(source, plan)), _SAMPLE)
-    names = ", ".join(source.path for source in sources)
+def why_nothing(view: View) -> str:
+    """Return why nothing is shown: an empty log, a name that nobody has, another time, or simply no match."""
+    names = ", ".join(source.path for source in view.sources)
+    if names == "-":
+        return "nothing matched"
+    sample = _sample(view)
     if not sample:
-        return f"nothing to show: {names} holds no record" if names != "-" else "nothing matched"
+        return f"nothing to show: {names} holds no record"
+    return f"nothing matched{_wrong_name(view.selection, sample) or _other_time(view, sample) or f' in {names}'}"
+
+
+def _sample(view: View) -> list[Record]:
+    """Return records from the beginning and the end of each file."""
+    sample: list[Record] = []
+    for source in view.sources:
+        if all(os.path.isfile(path) for path in source.files):
+            plan = Plan(show_damaged=False, input_format=view.args.input_format)
+            sample += islice(chain.from_iterable(forward(source, plan)), _SAMPLE)
+            sample += islice(chain.from_iterable(backward(source, plan)), _SAMPLE)
+    return sample
+
+
+def _wrong_name(selection: Selection, sample: list[Record]) -> str:
     known = {name for record in sample for name in record.fields}
     for name in selection.wanted_fields:
         if name.split(".")[0] not in known:
-            return f"nothing matched: no record has a field {name!r}{nearest(name, {*known, *SCHEMA})}"
-    return f"nothing matched in {names}"
+            return f": no record has a field {name!r}{nearest(name, {*known, *SCHEMA})}"
+    for part in selection.condition.parts:
+        if isinstance(part, Glob) and not any(map(part.predicate(), sample)):
+            values = {str(getattr(record, part.field)) for record in sample} - {""}
+            return f": no {part.field} is like {part.pattern!r}{nearest(part.pattern, values)}"
+    return ""
+
+
+def _other_time(view: View, sample: list[Record]) -> str:
+    from mplog.viewer.timespec import Calendar
+
+    times = [record.time for record in sample if record.time is not None]
+    since, until = view.selection.since, view.selection.until
+    if not times or not ((since is not None and max(times) < since) or (until is not None and min(times) > until)):
+        return ""
+    calendar = Calendar(view.zone)
+    return f": the records are from {calendar.stamp(min(times))} to {calendar.stamp(max(times))}"
+
+
+def unknown_keys(view: View) -> str:
+    """Return a hint on a field of -k or --template that no record has, while another is spelled much like it."""
+    from mplog.viewer.formats import places
+
+    wanted = [name for name in view.keys if not any(char in name for char in "*?[")]
+    wanted += places(view.args.template or "")
+    wanted = [name.split(".")[0] for name in wanted]
+    unsure = [name for name in wanted if name not in SCHEMA and canonical(name) == name and name not in _SPECIAL]
+    if not unsure or any(source.path == "-" for source in view.sources):
+        return ""
+    known = {name for record in _sample(view) for name in record.fields}
+    for name in unsure:
+        near = nearest(name, {*known, *SCHEMA})
+        if name not in known and near:
+            return f"no record has a field {name!r}{near}"
+    return ""

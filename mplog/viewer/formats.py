@@ -232,6 +232,11 @@ def template(text: str, look: Look) -> Callable[[Record], str]:
     return lambda record: "".join([part(record) for part in parts])
 
 
+def places(text: str) -> list[str]:
+    """Return the names of the fields that a template has places for."""
+    return [match[1].strip() for match in _PLACE.finditer(text) if match[1]]
+
+
 def _literal(text: str) -> Callable[[Record], str]:
     return lambda _record: text
 

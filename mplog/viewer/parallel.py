@@ -16,7 +16,7 @@ from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.formats import Renderer, renderer
 from mplog.viewer.pretty import Pretty, date_line, measure
 from mplog.viewer.reading import is_compressed
-from mplog.viewer.scan import Damage, Plan, Scanner, canonical
+from mplog.viewer.scan import Damage, Plan, Scanner, is_own
 from mplog.viewer.walk import pread, span
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _is_own(path: str) -> bool:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         size = os.fstat(fd).st_size
-        return not size or all(canonical(piece) for piece in _pieces(fd, 0, size) if piece.count(b"\n") > 1)
+        return not size or all(is_own(piece) for piece in _pieces(fd, 0, size) if piece.count(b"\n") > 1)
     finally:
         os.close(fd)
 

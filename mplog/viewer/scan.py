@@ -104,7 +104,7 @@ class Scanner:
         """Choose the rarest needle of the first block, if the file is mplog's JSON and it saves work."""
         self._decided = True
         needles = self.plan.needles()
-        if not needles or not canonical(block[:_SAMPLE]):
+        if not needles or not is_own(block[:_SAMPLE]):
             return
         sample = block[:_SAMPLE]
         lines = sample.count(b"\n") + 1
@@ -163,7 +163,7 @@ class Scanner:
         return (self._since is None or clock >= self._since) and (self._until is None or clock <= self._until)
 
 
-def canonical(sample: bytes) -> bool:
+def is_own(sample: bytes) -> bool:
     """Say whether the whole JSON lines of a sample are mplog's own, in its own spelling."""
     seen = 0
     for line in sample.split(b"\n")[:-1][:200]:

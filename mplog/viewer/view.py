@@ -46,6 +46,7 @@ class View:
         self.zone = zone_of(args.tz, utc=args.utc)
         self.selection: Selection = build(args, conditions, self.zone)
         self.last = _last(args.lines)
+        self.keys = _names(args.keys)
         self.fail_on = None if args.fail_on is None else level_number(args.fail_on)
         self.before = args.before if args.before is not None else args.context or 0
         self.after = args.after if args.after is not None else args.context or 0
@@ -70,7 +71,7 @@ class View:
         args = self.args
         return Look(
             output=args.output, colour=colours.wanted(args.color, output.terminal), colour_by=args.color_by,
-            zone=self.zone, tb=args.tb, delta=args.delta, lanes=args.lanes, keys=_names(args.keys),
+            zone=self.zone, tb=args.tb, delta=args.delta, lanes=args.lanes, keys=self.keys,
             hide=_names(args.hide), skip_unchanged=args.skip_unchanged, template=args.template,
             width=terminal_width(), sources=_labels(self.sources), context=bool(self.before or self.after),
         )  # fmt: skip
@@ -85,6 +86,12 @@ class View:
         """Say on stderr what is to be said at the end, and return the exit code."""
         if self.damage.count and self.damage.mode != "skip":
             say(self.damage.sentence())
+        if self.shown and (self.keys or self.args.template is not None):
+            from mplog.viewer.ask import unknown_keys
+
+            hint = unknown_keys(self)
+            if hint:
+                say(hint)
         if self.damage.count and self.damage.mode == "fail":
             return 3
         if self.fail_on is not None and self.worst >= self.fail_on:
@@ -94,7 +101,7 @@ class View:
         if not (self.damage.count and self.damage.mode == "count"):
             from mplog.viewer.ask import why_nothing
 
-            say(why_nothing(self.sources, self.selection))
+            say(why_nothing(self))
         return 1
 
 
