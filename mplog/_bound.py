@@ -60,6 +60,14 @@ _LEADING = 1 << 64
 _WorkerHandler, _guard = worker.WorkerHandler, worker._guard
 
 
+def _caller() -> FrameType:
+    """Return who called the caller; itself where the interpreter did, as `atexit` does."""
+    try:
+        return _getframe(2)
+    except ValueError:
+        return _getframe(1)
+
+
 class _Place(NamedTuple):
     """Where a call stood that is carried out later: what is used of a frame."""
 
@@ -78,7 +86,10 @@ def _method(level: int, name: str) -> Callable[..., None]:
         logger: Any = self._logger
         if not logger.isEnabledFor(level):
             return
-        frame = _getframe(1)
+        try:
+            frame = _getframe(1)
+        except ValueError:  # called by the interpreter itself, as `atexit` does
+            frame = _getframe()
         here = worker.current
         # As `Logger.callHandlers` goes: is ours, on the root logger, the one handler on the way up?
         while logger is not _root:
@@ -160,7 +171,7 @@ def _method(level: int, name: str) -> Callable[..., None]:
 
 def _async_method(level: int, name: str) -> Callable[..., Later]:
     def method(self: BoundLogger, event: Any = None, /, *args: Any, **fields: Any) -> Later:
-        return self._later(level, name, event, args, fields, _getframe(1))
+        return self._later(level, name, event, args, fields, _caller())
 
     method.__name__ = f"a{name}"
     method.__doc__ = f"Do what `{name}` does when it is awaited; a journal makes nobody wait."
@@ -203,12 +214,12 @@ class BoundLogger(structlog.BoundLoggerBase):
         """Log an event at level ERROR with the exception that is being handled."""
         if self._logger.isEnabledFor(40):
             fields.setdefault("exc_info", True)
-            self._in_full(40, "exception", event, args, fields, _getframe(1))
+            self._in_full(40, "exception", event, args, fields, _caller())
 
     def aexception(self, event: Any = None, /, *args: Any, **fields: Any) -> Later:
         """Do what `exception` does when it is awaited."""
         fields.setdefault("exc_info", True)
-        return self._later(40, "exception", event, args, fields, _getframe(1))
+        return self._later(40, "exception", event, args, fields, _caller())
 
     def log(self, level: int | str, event: Any = None, /, *args: Any, **fields: Any) -> None:
         """Log an event at any level.
@@ -221,12 +232,12 @@ class BoundLogger(structlog.BoundLoggerBase):
         """
         value = number(level)
         if self._logger.isEnabledFor(value):
-            self._in_full(value, name_of_level(value), event, args, fields, _getframe(1))
+            self._in_full(value, name_of_level(value), event, args, fields, _caller())
 
     def alog(self, level: int | str, event: Any = None, /, *args: Any, **fields: Any) -> Later:
         """Do what `log` does when it is awaited."""
         value = number(level)
-        return self._later(value, name_of_level(value), event, args, fields, _getframe(1))
+        return self._later(value, name_of_level(value), event, args, fields, _caller())
 
     def is_enabled_for(self, level: int) -> bool:
         """Return whether an event of this level would be written."""

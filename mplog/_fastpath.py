@@ -176,11 +176,14 @@ def _emit(self: Any, level: int, msg: Any, args: Any, kwargs: Any) -> None:
         text = encode_basestring(msg)
     if len(text) > LARGE:
         return self._log(level, "%s", (msg,))  # type: ignore[no-any-return]
-    frame = _getframe(2)
-    code = frame.f_code
-    while code.co_filename == _SOURCE:
-        frame = frame.f_back  # type: ignore[assignment]
+    try:
+        frame = _getframe(2)
         code = frame.f_code
+        while code.co_filename == _SOURCE:
+            frame = frame.f_back  # type: ignore[assignment]
+            code = frame.f_code
+    except (ValueError, AttributeError):  # called by the interpreter itself, as `atexit` does: no caller to name
+        return self._log(level, "%s", (msg,))  # type: ignore[no-any-return]
     site = _sites.get((id(code) + frame.f_lasti, level, self.name)) or _remember(frame, level, self.name)
     try:
         if not _guard[0]:
