@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import resource
 import time
@@ -83,7 +84,7 @@ class Journal:
             return read_owner(fd)
         if self.owner_path:
             with contextlib.suppress(OSError):
-                fd = os.open(self.owner_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                fd = os.open(self.owner_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
                 try:
                     return read_owner(fd)
                 finally:
@@ -271,6 +272,8 @@ class Intake:
 
     def remove_outputs(self) -> list[str]:
         """Delete files of output that are through; return their names."""
+        if self._unknown:
+            self._unknown = {name: since for name, since in self._unknown.items() if self.outputs.knows(name)}
         return self.outputs.remove_finished(self.is_dead, lambda name: name not in self.journals and self.is_dead(name))
 
     def release(self, ranges: dict[str, Range]) -> None:
@@ -313,6 +316,8 @@ class Intake:
         if journal.owner_fd >= 0:
             os.close(journal.owner_fd)
         del self.journals[journal.name]
+        if self.outputs.knows(journal.name):
+            self._unknown[journal.name] = -math.inf
 
     def close(self) -> None:
         """Close all descriptors."""

@@ -58,20 +58,33 @@ class Chunk:
         self._ends: list[int] | None = None
         whole = data.split(b"\n")
         last = whole.pop()
-        if whole and whole[-1].isspace():
-            whole.pop()  # the filled rest of a segment, which `end` covers
-        count = len(whole)
+        if whole and whole[-1][-1:] == b" " and whole[-1].isspace():
+            whole.pop()  # The filled rest of a segment.
+        printable = is_printable(data)
         # All at once where all are as they should be, which is nearly always.
-        if last or set(map(_LAST, whole)) != _CLOSED or set(map(_SHAPE, whole)) != _SHAPES or b"\0" in data:
-            lines = split_lines(data)
-            whole = [line for line in lines if _SHAPE(line) == b" {" and line[-1] == 125]
-            torn = b"\0" in data
-            self.damaged = 0 if torn else len(lines) - len(whole)
-            if torn or len(whole) != count:
-                self._ends = _line_ends(data, whole, start.offset)
-        if not is_printable(data):
-            whole = [line if is_printable(line) else clean(line) for line in whole]
+        if (
+            last
+            or not printable
+            or data.count(b"}\n") != len(whole)
+            or set(map(_SHAPE, whole)) != _SHAPES
+            or b"\0" in data
+        ):
+            whole = self._sift(data, printable=printable)
         self.lines = ascending(whole, previous)
+
+    def _sift(self, data: bytes, *, printable: bool) -> list[bytes]:
+        """Return the lines that are lines, made harmless; count the others."""
+        lines = split_lines(data)
+        whole = [line for line in lines if _SHAPE(line) == b" {" and line[-1] == 125]
+        if not printable:
+            whole = [line for line in whole if is_printable(line) or key_of(line)]
+        torn = b"\0" in data
+        self.damaged = 0 if torn else len(lines) - len(whole)
+        if torn or len(whole) != data.count(b"\n"):
+            self._ends = _line_ends(data, whole, self.start.offset)
+        if not printable:
+            whole = [line if is_printable(line) else line[:PREFIX] + clean(line[PREFIX:]) for line in whole]
+        return whole
 
     def position(self, index: int) -> Position:
         """Return the position behind the first `index` lines."""

@@ -109,7 +109,7 @@ class _File:
         age = max(0, wall - found.st_mtime_ns)
         if found.st_size == self.size and age < QUIET and not dead:
             return False
-        fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             self.meet(fd)
             data = os.pread(fd, min(LIMIT, max(0, found.st_size - self.offset)), self.offset)
@@ -155,7 +155,7 @@ class _File:
         if not self.is_raw:
             return False
         with contextlib.suppress(FileNotFoundError):
-            fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -263,6 +263,20 @@ class Outputs:
         """Tell whether a name in the commit log is that of an output file."""
         return name in self._files
 
+    def knows(self, journal: str) -> bool:
+        """Tell whether there are files of output of a journal's owner."""
+        return (
+            journal in self._slots
+            or journal in self._faults
+            or any(journal + suffix in self._files for suffix in (*RAW, SAID))
+        )
+
+    def discard(self) -> None:
+        """Delete all files: nobody of the session lives, and what child programs may still write nobody reads."""
+        for path in (*(found.path for found in self._files.values()), *self._slots.values(), *self._faults.values()):
+            _unlink(path)
+        self._files, self._slots, self._faults = {}, {}, {}
+
     def read(self, now: int, is_dead: Callable[[str], bool], *, force: bool = False) -> bool:
         """Read what is new in all files; return whether there was anything."""
         if not self._files:
@@ -353,7 +367,7 @@ class Outputs:
         path = self._slots[stem]
         said = path.removesuffix(OUT) + SAID
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             del self._slots[stem]
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Sequence
@@ -121,7 +122,10 @@ class JournalReader:
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ELOOP):
                     raise
-                del self.segments[chosen]
+                path = self.segments.pop(chosen)
+                if error.errno == errno.ELOOP:  # No link is ours: it goes, and is not followed.
+                    with contextlib.suppress(OSError):
+                        os.unlink(path)
                 continue
             self._appended = self.segments[chosen].endswith(APPENDED)
             if chosen != number:

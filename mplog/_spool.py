@@ -182,7 +182,7 @@ class Spool:
             with contextlib.suppress(OSError):
                 for name in os.listdir(directory):
                     path = os.path.join(directory, name)
-                    if not name.endswith((".owner", ".mapped", ".appended")) and _age(path) > 5.0:
+                    if not name.endswith((".owner", ".mapped", ".appended")) and _age(path) > 1.0:
                         os.unlink(path)
             try:
                 os.rmdir(directory)

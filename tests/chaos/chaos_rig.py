@@ -21,7 +21,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec  # noqa: F401 - imported before the forks, not in each of them
+
 from mplog import _certificate, _launch, _lock, listener, worker
+from mplog._owner import Owner, identity
 from mplog._spool import Spool
 from mplog.config import Config
 
@@ -59,9 +62,11 @@ class Verdict(dict[str, int]):
 class Rig:
     """A session whose listeners and workers are forked from here, so that each can be killed at will."""
 
-    def __init__(self, directory: str | os.PathLike[str], *, spool: str | None = None, **settings: Any) -> None:
+    def __init__(self, directory: str | os.PathLike[str], *, spool: str | None = None, file: str | None = None, **settings: Any) -> None:
         self.directory = Path(directory)
-        self.file = str(self.directory / "app.json")
+        self.directory.mkdir(exist_ok=True)
+        self.held: Owner | None = None
+        self.file = file or str(self.directory / "app.json")
         self.acknowledged = Acknowledged(str(self.directory / "acknowledged"))
         self.config = Config(file=self.file, console="off", format="json", **settings)
         root = spool or str(self.directory / "spool")
@@ -131,6 +136,18 @@ class Rig:
 
         return self.fork(run)
 
+    def begin(self, prepare: Callable[[], object] = lambda: None) -> int:
+        """Start a listener that stays until `end`, as it does for the parent of a session."""
+        self.held = Owner(self.spool.journal_directories, identity())
+        return self.listen(prepare)
+
+    def end(self, listener: int, timeout: float = 30.0) -> None:
+        """Leave the session and wait until its listener has ended, everything written."""
+        assert self.held is not None
+        self.held.release()
+        assert wait(listener, timeout) == 0, "the listener did not end in order"
+        assert not os.path.exists(self.spool.path), os.listdir(self.spool.path)
+
     def finish(self, timeout: float = 20.0) -> None:
         """Have a last listener write what is left; it ends when nobody lives any more."""
         pid = self.listen()
@@ -139,7 +156,7 @@ class Rig:
 
     def files(self) -> list[Path]:
         """Return the log with its rotated files, oldest first."""
-        names = [path for path in self.directory.iterdir() if re.fullmatch(r"app\.json(\.\d+)?", path.name)]
+        names = [path for path in Path(self.file).parent.iterdir() if re.fullmatch(r"app\.json(\.\d+)?", path.name)]
         return sorted(names, key=lambda path: -int(path.name.rpartition(".")[2]) if path.name != "app.json" else 0)
 
     def verdict(self) -> Verdict:
