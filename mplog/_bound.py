@@ -28,7 +28,7 @@ from mplog import _chain, _clock, worker
 from mplog._context import fields, shared
 from mplog._events import Event, depth, event_of, exc_info_of, name_of_level, number, stack_of, text_of
 from mplog._record import CLASHING, FIELDS, encode_own, quote
-from mplog._template import local, new_site, who
+from mplog._template import local, new_site, task_name, who
 from mplog._values import safe_str
 
 Later = Coroutine[Any, Any, None]
@@ -109,7 +109,6 @@ def _method(level: int, name: str) -> Callable[..., None]:
             or not _UNUSUAL.isdisjoint(own)
             or here.redact is not None
             or logging._logRecordFactory is not _LogRecord  # type: ignore[attr-defined]
-            or _get_running_loop() is not None
         ):
             self._in_full(level, name, event, args, own, frame)
             return
@@ -123,6 +122,8 @@ def _method(level: int, name: str) -> Callable[..., None]:
             given = own
             if _bound_around or self._context:
                 given = {**fields(), **self._context, **own}
+            if _get_running_loop() is not None and (task := task_name()) is not None:
+                given = {**given, "task_" if "task" in given else "task": task}
             tail = b"}\n"
             if given:
                 for value in given.values():

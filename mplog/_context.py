@@ -78,7 +78,7 @@ class context:  # noqa: N801 - used as one calls a function, like `contextlib.su
         values: the fields, as for `bind`.
     """
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         self._values = values
         self._saved: list[dict[str, Any]] = []
 
