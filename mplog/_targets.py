@@ -42,15 +42,19 @@ def encoder(config: Config) -> Callable[[list[bytes]], bytes]:
     if config.format == "json":
         return without_keys
     formatter = _formatter(config)
+    plain = formatter.format_plain if isinstance(formatter, TextFormatter) else lambda line: None
 
     def encode(lines: list[bytes]) -> bytes:
-        texts = []
+        blocks = []
         for line in lines:
+            body = line[PREFIX:]
             try:
-                texts.append(formatter.format_line(decode(line[PREFIX:])))
+                block = plain(body) or formatter.format_line(decode(body)).encode("utf-8", "backslashreplace")
             except Exception:  # it stays in the log as it is
-                texts.append(escape(line[PREFIX:].decode("utf-8", "backslashreplace")))
-        return ("\n".join(texts) + "\n").encode("utf-8", "backslashreplace") if texts else b""
+                block = escape(body.decode("utf-8", "backslashreplace")).encode("utf-8", "backslashreplace")
+            blocks.append(block)
+        blocks.append(b"")
+        return b"\n".join(blocks) if lines else b""
 
     return encode
 

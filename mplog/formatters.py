@@ -88,6 +88,11 @@ def _fields_of(record: logging.LogRecord) -> dict[str, Any]:
     return {name: fields.get(name, 0) for name in FIELDS} | fields
 
 
+_PLAIN_NAMES = [b"time", b"level", b"msg", b"logger", b"process", b"pid"]
+_PLAIN_PARTS = 39
+"""How many parts a line without own fields has between its quotes; every fourth of the first is a name."""
+
+
 class TextFormatter(logging.Formatter):
     """Format records as ``2026-11-22 11:11:11.123 INFO     Worker-3[12345] app.jobs: message key=value``.
 
@@ -100,6 +105,9 @@ class TextFormatter(logging.Formatter):
         self._second = ""
         self._local = ""
         self._heads: dict[tuple[str, str, int, str], str] = {}
+        self._local_bytes = b""
+        self._second_bytes = b""
+        self._plain_heads: dict[tuple[bytes, bytes, bytes, bytes], bytes] = {}
 
     def format_line(self, fields: Mapping[str, Any]) -> str:
         """Return the block of one record, without a newline at its end.
@@ -119,6 +127,38 @@ class TextFormatter(logging.Formatter):
         if len(fields) == len(FIELDS) and msg.isprintable() and millis.isdigit():
             return f"{self._local}.{millis} {head}{msg}"
         return self._whole(f"{self._local}.{_block(millis)} {head}", fields)
+
+    def format_plain(self, line: bytes) -> bytes | None:
+        """Return the block of a line as the journal has it, if it is a plain one; None: decode it for `format_line`.
+
+        Plain is what nearly all lines are: no own fields, nothing escaped, ASCII. Such a line falls into its parts at
+        its quotes, which is three times as fast as decoding it.
+
+        Args:
+            line: a JSON object of our own encoder, without control characters.
+        """
+        if b"\\" in line or not line.isascii():
+            return None
+        parts = line.split(b'"')
+        if len(parts) != _PLAIN_PARTS or parts[1:22:4] != _PLAIN_NAMES:
+            return None
+        stamp = parts[3]
+        if stamp[:19] != self._second_bytes:
+            if len(stamp) != 27 or not stamp[20:26].isdigit():
+                return None
+            self._second_bytes = stamp[:19]
+            self._tick(stamp[:19].decode())
+            self._local_bytes = self._local.encode()
+        origin = (parts[7], parts[19], parts[22], parts[15])
+        head = self._plain_heads.get(origin)
+        if head is None:
+            level, process, pid, logger = (part.decode() for part in origin)
+            if not pid[1:-1].isdigit():
+                return None
+            if len(self._plain_heads) >= _MAX_HEADS:
+                self._plain_heads.clear()
+            head = self._plain_heads[origin] = self._head(level, process, int(pid[1:-1]), logger).encode()
+        return b"%b.%b %b%b" % (self._local_bytes, stamp[20:23], head, parts[11])
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the block of a record that did not come from a journal."""

@@ -329,3 +329,45 @@ def test_formatting_imports_colorlog_only_for_colours():
         "print('colorlog' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+def _plain_line(**changes: object) -> bytes:
+    fields = {
+        "time": "2026-11-22T11:11:11.123456Z",
+        "level": "INFO",
+        "msg": "counted 3 of 7",
+        "logger": "app.jobs",
+        "process": "ForkPoolWorker-3",
+        "pid": 12345,
+        "thread": "MainThread",
+        "file": "/srv/jobs.py",
+        "line": 12,
+        "func": "work",
+        "seq": 77,
+    }
+    return json.dumps({**fields, **changes}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_plain"),
+    [
+        ({}, True),
+        ({"msg": ""}, True),
+        ({"time": "2026-11-22T11:11:12.000001Z"}, True),
+        ({"level": "CRITICAL", "process": "a b", "logger": "x-y"}, True),
+        ({"msg": 'a "quote"'}, False),
+        ({"msg": "two\nlines"}, False),
+        ({"msg": "grün"}, False),
+        ({"job": 4}, False),
+        ({"exc": {"type": "ValueError"}}, False),
+        ({"time": "yesterday at about eleven o'"}, False),
+    ],
+)
+def test_plain_lines_are_formatted_without_decoding(changes: dict[str, object], is_plain: bool) -> None:
+    """The short way for plain lines gives the same bytes as decoding them."""
+    line = _plain_line(**changes)
+    formatter = TextFormatter()
+    short = formatter.format_plain(line)
+    assert (short is not None) == is_plain
+    if short is not None:
+        assert short.decode() == TextFormatter().format_line(decode(line))
