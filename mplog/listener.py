@@ -347,7 +347,7 @@ class Listener:
                 self.finish(1.0)
                 say(f"not everything could be written; it waits in {self.spool.path!r} for `mplog recover`.")
                 self.close()
-            elif self.spool.close_journals():
+            elif self._close_journals():
                 self.finish(1.0)
                 self.close()
                 self.spool.clear()
@@ -359,6 +359,11 @@ class Listener:
         finally:
             if fd >= 0:
                 _lock.release(fd)
+
+    def _close_journals(self) -> bool:
+        """Leave no directory in which a journal could begin; nobody lives, and everything is written."""
+        self.intake.outputs.discard()
+        return self.spool.close_journals()
 
     # Talking to the session's processes.
 
@@ -434,7 +439,7 @@ class ListenerThread:
         listener.intake.scan(force=True)
         listener.intake.check_owners(force=True)
         clean = listener.finish(timeout)
-        last = clean and not listener.intake.alive() and listener.spool.close_journals()
+        last = clean and not listener.intake.alive() and listener._close_journals()
         listener.close()
         _lock.release(self._lock_fd)
         if last:
