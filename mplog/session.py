@@ -155,15 +155,15 @@ class Session:
         counts = None
         with contextlib.suppress(OSError):
             counts = open(self._spool.file("stats.json"), "rb", buffering=0)  # noqa: SIM115 - outlives its directory
-        if worker.current is not None and worker.current.handle.id == self._handle.id:
-            worker.uninstall()
-        asked = time.monotonic_ns()
-        if self._thread is not None:
-            done = bool(self._thread.close(max(0.1, deadline - time.monotonic())))
-        else:
-            done = self._wait_committed(asked, deadline, ending=True)
-        if counts is not None:
-            with counts:
+        with counts or contextlib.nullcontext():
+            if worker.current is not None and worker.current.handle.id == self._handle.id:
+                worker.uninstall()
+            asked = time.monotonic_ns()
+            if self._thread is not None:
+                done = bool(self._thread.close(max(0.1, deadline - time.monotonic())))
+            else:
+                done = self._wait_committed(asked, deadline, ending=True)
+            if counts is not None:
                 self._read_stats(counts.fileno(), min(1.0, timeout))
         if self._watches_bars:
             from mplog import _router
