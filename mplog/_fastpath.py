@@ -76,6 +76,7 @@ def install(worker: Worker, handler: WorkerHandler | None, *, guard: mmap, after
 
     _worker, _handler, _process, _guard, _after_fork = worker, handler, process, guard, after_fork
     forget()
+    refresh()
     methods: dict[str, Any] = {"_log": _make_log(handler)}
     if worker.redact is None:
         methods |= {"debug": _debug, "info": _info, "warning": _warning, "error": _error, "critical": _critical}
