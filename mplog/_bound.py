@@ -15,7 +15,6 @@ import threading
 from asyncio import _get_running_loop
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
-from json.encoder import encode_basestring
 from math import isfinite
 from time import gmtime, monotonic_ns, strftime
 from types import CodeType, FrameType
@@ -32,12 +31,15 @@ from mplog._template import local, new_site, task_name, who
 from mplog._values import safe_str
 
 Later = Coroutine[Any, Any, None]
-Site = tuple[str, str, str, bytes, CodeType]
-"""Three texts of a call site, the own fields that its level brings along, and the code, to be kept alive."""
+Site = tuple[str | None, str, str, bytes, str, str, CodeType]
+"""A call site's usual event, the line around the names of process and thread for it, the own fields that its
+level brings along, the line around other events, and the code, to be kept alive."""
 Table = dict[int, Site]
 """Sites of one logger at one level by the address of the call's instruction (see `_template`)."""
 
 MAX_SITES = 4096
+MAX_TEXT = 1024
+"""Characters of an event that is kept with its call site."""
 _OPTIONS = frozenset(("exc_info", "stack_info", "stacklevel", "event"))
 """Keywords that say how to log; all others are fields."""
 _UNUSUAL = _OPTIONS | frozenset(FIELDS) | {"exc", "levelno"}
@@ -115,13 +117,12 @@ def _method(level: int, name: str) -> Callable[..., None]:
         try:
             if not _guard[0]:
                 worker.after_fork()
-            text = event if type(event) is str and not args else text_of(event, args)
-            msg = encode_basestring(text)
-            if not msg.isascii() or "\x7f" in msg:
-                msg = quote(text)
             given = own
             if _bound_around or self._context:
                 given = {**fields(), **self._context, **own}
+                if not _UNUSUAL.isdisjoint(given):
+                    self._in_full(level, name, event, args, own, frame)
+                    return
             if _get_running_loop() is not None and (task := task_name()) is not None:
                 given = {**given, "task_" if "task" in given else "task": task}
             tail = b"}\n"
@@ -135,8 +136,11 @@ def _method(level: int, name: str) -> Callable[..., None]:
                     # What is not ASCII may need an escape.
                     tail = b"," + json[1:] + b"\n" if json.isascii() and 127 not in json else _tail(given)
             code = frame.f_code
-            site = self._tables[level].get(id(code) + frame.f_lasti) or self._site(level, frame)
-            before, middle, after, extra, _ = site
+            site = self._tables[level].get(id(code) + frame.f_lasti) or self._site(level, frame, event)
+            usual, opening, closing, extra, before, middle, _ = site
+            if event is not usual or args:
+                text = event if type(event) is str and not args else text_of(event, args)
+                opening = f"{before}{quote(text)}{middle}"
             key = monotonic_ns()
             now = key + _clock.offset
             start, second = _second
@@ -151,7 +155,7 @@ def _method(level: int, name: str) -> Callable[..., None]:
                 names = _introduce()
             head = (
                 f'{hex(key | _LEADING)[3:]} {{"time":"{second}{_DIGITS[micros // 1000]}{_DIGITS[micros % 1000]}'
-                f"{before}{msg}{middle}{names}{after}"
+                f"{opening}{names}{closing}"
             ).encode()
             if extra:
                 tail = extra + tail
@@ -259,13 +263,17 @@ class BoundLogger(structlog.BoundLoggerBase):
         own = None if self._processors is _chain.CHAIN else self._processors
         return (_restore, (type(self), self._logger.name, own, self._context))
 
-    def _site(self, level: int, place: Any) -> Site:
-        """Make and keep what is the same for all records of a call site."""
+    def _site(self, level: int, place: Any, event: Any) -> Site:
+        """Make and keep what is the same for all records of a call site, the event's text among it."""
         found = new_site({}, self._logger.name, level, place)
         table = self._tables[level]
         if len(table) >= MAX_SITES:
             table.clear()
-        site = ("Z" + found.before, found.middle, found.after, found.own.encode(), found.code)
+        before, usual, opening = "Z" + found.before, None, ""
+        if type(event) is str and len(event) <= MAX_TEXT:
+            usual, opening = event, f"{before}{quote(event)}{found.middle}"
+        extra = found.own.encode()
+        site = (usual, opening, found.after, extra, before, found.middle, found.code)
         table[id(place.f_code) + place.f_lasti] = site
         return site
 

@@ -251,6 +251,9 @@ def test_fields_with_the_names_of_the_schema_are_renamed(log: Log):
     mplog.get_logger(NAME).info("x", msg=1, level=2, seq=3, exc=4, name="n", args=(1, 2), module="m")
     expected = {"msg": "x", "name": "n", "args": [1, 2], "module": "m", "msg_": 1, "level_": 2, "seq_": 3, "exc_": 4}
     record = log.last()
+    mplog.bind(line=5)
+    mplog.get_logger(NAME).bind(func="f").info("y", a=1)
+    assert own(log.last()) == {"msg": "y", "line_": 5, "func_": "f", "a": 1}
     assert record["level"] == "INFO"
     assert own(record) == expected
 
@@ -563,3 +566,37 @@ def test_code_made_at_run_time_does_not_fill_memory(log: Log):
         exec(f"def call_{number}(events):\n    events.info('x')", scope)
         scope[f"call_{number}"](events)
     assert [record["func"] for record in log.records()] == [f"call_{number}" for number in range(50)]
+
+
+def test_one_call_site_may_log_different_events(log: Log):
+    """A call site that logs changing texts, levels and loggers has each right."""
+    for logger in ("tests.a", "tests.b"):
+        events = mplog.get_logger(logger)
+        for level in ("info", "warning"):
+            for event in ("one", "two", None, "%s", 3):
+                getattr(events, level)(event, *(["filled"] if event == "%s" else []))
+    assert [(record["logger"], record["level"], record["msg"]) for record in log.records()] == [
+        (logger, level, text)
+        for logger in ("tests.a", "tests.b")
+        for level in ("INFO", "WARNING")
+        for text in ("one", "two", "", "filled", "3")
+    ]
+
+
+def test_threads_do_not_mix(log: Log):
+    """Events of several threads are whole, each under its thread, and all of them there."""
+
+    def work() -> None:
+        name = threading.current_thread().name
+        for number in range(300):
+            mplog.get_logger(NAME).info("from %s", name, thread_is=name, number=number)
+
+    threads = [threading.Thread(target=work, name=f"thread {number}") for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    records = log.records()
+    assert [record["seq"] for record in records] == list(range(1, 1201))
+    assert all(record["thread"] == record["thread_is"] == record["msg"][5:] for record in records)
+    assert len({(record["thread"], record["number"]) for record in records}) == 1200
