@@ -10,14 +10,14 @@ from collections import Counter
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from mplog.viewer import colours
+from mplog.viewer import colours, layouts
 from mplog.viewer.conditions import Glob
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.fields import SCHEMA, canonical, getter, nearest
 from mplog.viewer.lines import Record
 from mplog.viewer.output import Output
-from mplog.viewer.reading import open_source
-from mplog.viewer.scan import Plan, Scanner, is_own
+from mplog.viewer.reading import is_compressed, open_source
+from mplog.viewer.scan import Plan, Scanner
 from mplog.viewer.selection import Selection
 from mplog.viewer.values import short
 from mplog.viewer.walk import backward, forward, span
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _SAMPLE = 2000
 _EXAMPLES = 3
 _DISTINCT = 100_000
+_OWN = {layouts.JSON: "mplog's JSON", layouts.TEXT: "mplog's text"}
 _SPECIAL = ("clock", "date", "traceback", "source", "offset", "format", "damaged", "levelno", "fields")
 
 
@@ -155,15 +156,15 @@ def _ways(view: View) -> str:
 
 
 def _explain_file(path: str, plan: Plan) -> list[str]:
-    scanner = Scanner(path, plan)
+    scanner = Scanner(path, plan, whole=not is_compressed(path))
     with open_source(path) as stream:
         begin, end = span(stream, path, plan)
         stream.seek(begin)
         sample = stream.read(1 << 18)
-    own = is_own(sample)
+    layout = layouts.sniff(sample)
     records = scanner.block(sample, begin)
     formats = Counter(record.format for record in records) or Counter({"unknown": 1})
-    kind = "mplog's JSON" if own else " and ".join(name for name, _ in formats.most_common(2))
+    kind = _OWN[layout] if layout else " and ".join(name for name, _ in formats.most_common(2))
     lines = [f"{path}: {kind}"]
     if begin or end is not None:
         upto = "the end" if end is None else f"byte {end:,}"

@@ -21,11 +21,17 @@ _FOLDING = (b"\xc5\xbf", b"\xe2\x84\xaa", b"\xc4\xb0", b"\xc4\xb1")
 
 @dataclass(frozen=True)
 class Needle:
-    """Say that a matching line holds one of `literals`, or a match of `regex`."""
+    """Say that a matching line of JSON holds one of `literals`, or a match of `regex`.
+
+    `text` is what a line of the record holds in mplog's text layout, or None. An `anchored` expression begins with
+    the newline before a record; the first record of a block is then always taken.
+    """
 
     literals: tuple[bytes, ...] = ()
     regex: bytes | None = None
     ignore_case: bool = False
+    anchored: bool = False
+    text: Needle | None = None
 
     def __str__(self) -> str:
         if self.regex is not None:
@@ -36,7 +42,7 @@ class Needle:
     def hits(self) -> Hits:
         """Return the function that yields (begin, end) of the lines with a hit in a block up to a limit."""
         if self.regex is not None:
-            return _regex_hits(re.compile(self.regex))
+            return _regex_hits(re.compile(self.regex), first=self.anchored)
         if self.ignore_case:
             return _folded_hits(tuple(literal.lower() for literal in self.literals))
         if len(self.literals) == 1:
@@ -58,14 +64,20 @@ def _literal_hits(literal: bytes) -> Hits:
     return hits
 
 
-def _regex_hits(regex: re.Pattern[bytes]) -> Hits:
+def _regex_hits(regex: re.Pattern[bytes], *, first: bool) -> Hits:
     search = regex.search
 
     def hits(block: bytes, limit: int) -> Iterator[tuple[int, int]]:
         find, rfind = block.find, block.rfind
-        match = search(block, 0, limit)
+        begin = 0
+        if first and limit:
+            begin = find(b"\n", 0, limit)
+            if begin < 0:
+                begin = limit
+            yield 0, begin
+        match = search(block, begin, limit)
         while match is not None:
-            at = match.start()
+            at = match.end() - 1
             end = find(b"\n", at, limit)
             if end < 0:
                 end = limit
@@ -116,8 +128,10 @@ def level_needle(low: int, high: int) -> Needle | None:
     """
     if low <= levels.INFO <= high:
         return None
-    outside = "|".join(f'{name}"' for number, name in levels.STANDARD.items() if not low <= number <= high)
-    return Needle(regex=f'Z","level":"(?!{outside})'.encode())
+    names = [name for number, name in levels.STANDARD.items() if not low <= number <= high]
+    json_names, text_names = "|".join(f'{name}"' for name in names), "|".join(f"{name} " for name in names)
+    text = Needle(regex=rf"\n\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}} (?!{text_names})".encode(), anchored=True)
+    return Needle(regex=f'Z","level":"(?!{json_names})'.encode(), text=text)
 
 
 def field_needle(field: str, value: str | None, *, whole: bool = False, bare: bool = False) -> Needle | None:
@@ -126,21 +140,28 @@ def field_needle(field: str, value: str | None, *, whole: bool = False, bare: bo
         return None
     key = f'"{field}":'.encode()
     if value is None:
-        return Needle((key,)) if field not in ("time", "level", "msg", "logger", "process", "pid") else None
+        return _own_needle((key,), field) if field not in _ALWAYS else None
     if not value or not _safe(value):
         return None
     quoted = key + b'"' + value.encode() + (b'"' if whole else b"")
     if field in ("msg", "logger", "process", "thread", "file", "func"):
-        return Needle((quoted,))
+        shown = field in ("msg", "logger", "process")
+        return Needle((quoted,), text=Needle((value.encode(),)) if shown else None)
     if field in ("pid", "line", "seq"):
-        return Needle((key + value.encode(),)) if bare else None
+        text = Needle((f"[{value}] ".encode(),)) if field == "pid" else None
+        return Needle((key + value.encode(),), text=text) if bare else None
     if not whole:
         return None
-    # An own field's type is unknown: 42 may be written 42, "42" or 42.0; other numbers have too many
-    # spellings.
+    # An own field's type is unknown: 42 may be written 42, "42" or 42.0; others have too many spellings.
     if _numeric(value) and (not bare or len(value) > 15):
-        return Needle((key,))
-    return Needle((quoted, key + value.encode()))
+        return _own_needle((key,), field)
+    return _own_needle((quoted, key + value.encode()), field)
+
+
+def _own_needle(literals: tuple[bytes, ...], field: str) -> Needle:
+    """Return the needle for an own field; in text it stands as ` key=value` if its name is a plain one."""
+    plain = re.fullmatch(r"[A-Za-z_][\w]*", field) is not None and field not in ("exc", "stack")
+    return Needle(literals, text=Needle((f" {field}=".encode(),)) if plain else None)
 
 
 def any_needle(needles: Sequence[Needle | None]) -> Needle | None:
@@ -150,7 +171,10 @@ def any_needle(needles: Sequence[Needle | None]) -> Needle | None:
         if needle is None or needle.regex is not None or needle.ignore_case:
             return None
         found += needle.literals
-    return Needle(tuple(dict.fromkeys(found))) if 0 < len(found) <= 8 else None
+    if not 0 < len(found) <= 8:
+        return None
+    text = any_needle([needle.text for needle in needles if needle is not None])
+    return Needle(tuple(dict.fromkeys(found)), text=text)
 
 
 def _numeric(text: str) -> bool:
@@ -161,6 +185,7 @@ def _numeric(text: str) -> bool:
     return True
 
 
+_ALWAYS = ("time", "level", "msg", "logger", "process", "pid")
 _META = re.compile(r"[\\.^$*+?{}\[\]()|]")
 
 
@@ -169,7 +194,8 @@ def regex_needle(regex: re.Pattern[str]) -> Needle | None:
     literal = longest_literal(regex.pattern)
     if len(literal) < 3 or not _safe(literal):
         return None
-    return Needle((literal.encode(),), ignore_case=bool(regex.flags & re.IGNORECASE))
+    folded = bool(regex.flags & re.IGNORECASE)
+    return Needle((literal.encode(),), ignore_case=folded, text=Needle((literal.encode(),), ignore_case=folded))
 
 
 def longest_literal(pattern: str) -> str:

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from mplog.viewer import layouts
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.formats import Renderer, renderer
 from mplog.viewer.pretty import Pretty, date_line, measure
 from mplog.viewer.reading import is_compressed
-from mplog.viewer.scan import Damage, Plan, Scanner, is_own
+from mplog.viewer.scan import Damage, Plan, Scanner
 from mplog.viewer.walk import pread, span
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ def fits(view: View, look: Look) -> bool:
     files = view.sources[0].files
     if any(path == "-" or is_compressed(path) or not os.path.isfile(path) for path in files):
         return False
-    return _to_read(view, files) >= LARGE and all(_is_own(path) for path in files)
+    return (
+        _to_read(view, files) >= LARGE and None not in (kinds := {_layout(path) for path in files}) and len(kinds) == 1
+    )
 
 
 def _to_read(view: View, files: tuple[str, ...]) -> int:
@@ -68,13 +71,23 @@ def _to_read(view: View, files: tuple[str, ...]) -> int:
     return total
 
 
-def _is_own(path: str) -> bool:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        size = os.fstat(fd).st_size
-        return not size or all(is_own(piece) for piece in _pieces(fd, 0, size) if piece.count(b"\n") > 1)
-    finally:
-        os.close(fd)
+def _layout(path: str) -> str | None:
+    """Return the layout that samples from all over a file share, or None."""
+    with open(path, "rb", buffering=0) as stream:
+        fd = stream.fileno()
+        pieces = _pieces(fd, 0, os.fstat(fd).st_size)
+    found = {layouts.sniff(_from_record(piece)) for piece in pieces if piece.count(b"\n") > 1}
+    return found.pop() if len(found) == 1 else None
+
+
+def _from_record(piece: bytes) -> bytes:
+    """Cut off the rest of a text record at the beginning of a sample."""
+    at = 0
+    while piece[at : at + 1] != b"{" and not layouts.begins(piece, at):
+        at = piece.find(b"\n", at) + 1
+        if not at:
+            return piece
+    return piece[at:]
 
 
 def _pieces(fd: int, begin: int, end: int) -> list[bytes]:
@@ -163,6 +176,7 @@ class _Team:
         self._fd, self._path, self._begin, self._end = fd, path, begin, end
         self._plan, self._look, self._levels = plan, look, levels
         self.blocks = -(-(end - begin) // _BLOCK)
+        self._text = layouts.sniff(_from_record(pread(fd, _PIECE, begin))) == layouts.TEXT
         count = max(1, min(workers(), self.blocks))
         self._pipes: list[int] = []
         self._pids: list[int] = []
@@ -186,7 +200,7 @@ class _Team:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             for pipe in (*self._pipes, reading):
                 os.close(pipe)
-            scanner = Scanner(self._path, self._plan)
+            scanner = Scanner(self._path, self._plan, whole=True)
             render = renderer(self._look)
             if isinstance(render, Pretty):
                 render.muted = True
@@ -218,7 +232,7 @@ class _Team:
                 view = view[os.write(writing, view) :]
 
     def _line_start(self, number: int) -> int:
-        """Return where the first line begins that starts in a block or behind it."""
+        """Return where the first record begins that starts in a block or behind it."""
         at = self._begin + number * _BLOCK
         if number == 0 or at >= self._end:
             return self._begin if number == 0 else self._end
@@ -226,11 +240,14 @@ class _Team:
         while at < self._end:
             piece = pread(self._fd, 1 << 14, at)
             newline = piece.find(b"\n")
+            while newline >= 0 and self._text and not layouts.begins(piece, newline + 1):
+                newline = piece.find(b"\n", newline + 1)
             if newline >= 0:
                 return min(self._end, at + newline + 1)
-            if not piece:
+            # A header that lies across two pieces must be seen whole.
+            at += max(1, len(piece) - 32) if self._text else len(piece)
+            if not piece or len(piece) < 64:
                 break
-            at += len(piece)
         return self._end
 
     def results(self) -> Iterator[tuple[tuple[Any, ...], bytes]]:

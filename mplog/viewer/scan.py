@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mplog.viewer import layouts
 from mplog.viewer.conditions import Predicate
-from mplog.viewer.lines import Record, decode_object, decode_own
+from mplog.viewer.lines import Record, decode_own
 from mplog.viewer.needles import Hits, Needle
 from mplog.viewer.parsing import Parser
 from mplog.viewer.selection import Selection
@@ -51,7 +52,11 @@ class Plan:
 
     def needles(self) -> list[Needle]:
         """Return the needles that may be used; none when every line has to be decoded anyway."""
-        if self.every_record or self.damage.mode in ("count", "fail") or self.input_format not in ("auto", "json"):
+        if (
+            self.every_record
+            or self.damage.mode in ("count", "fail")
+            or self.input_format not in ("auto", "json", "text")
+        ):
             return []
         return self.selection.condition.needles()
 
@@ -62,9 +67,10 @@ class Scanner:
     Args:
         path: of the file, for the records.
         plan: what to find.
+        whole: the blocks hold whole records, not only whole lines; only then text can be searched as bytes.
     """
 
-    def __init__(self, path: str, plan: Plan) -> None:
+    def __init__(self, path: str, plan: Plan, *, whole: bool = False) -> None:
         self.path = path
         self.plan = plan
         self.chosen: Needle | None = None
@@ -74,6 +80,8 @@ class Scanner:
         self._timed = self._since is not None or self._until is not None
         self._clock: float | None = None
         self._hits: Hits | None = None
+        self._whole = whole
+        self.text_hits = False
         self._decided = False
 
     def block(self, block: bytes, at: int, limit: int | None = None) -> list[Record]:
@@ -84,35 +92,41 @@ class Scanner:
             at: where they begin in the file.
             limit: the end of the whole lines in it; None is the end of the block.
         """
-        if not self._decided:
-            self._decide(block)
+        self.decide(block)
         if self._hits is not None:
             return self._find(block, at, len(block) if limit is None else limit)
         return self._decode(block if limit is None else block[:limit], at)
 
     def adopt(self, other: Scanner, block: bytes) -> None:
         """Take over another scanner's choice of a needle; the first block seen decides for both."""
-        if not other._decided:
-            other._decide(block)
+        other.decide(block)
         self._decided, self._hits, self.chosen = True, other._hits, other.chosen
+        self.text_hits = other.text_hits
 
     def finish(self) -> list[Record]:
         """Return the record held back for continuation lines, if it is selected."""
         return self._pick(list(self._parser.flush()))
 
-    def _decide(self, block: bytes) -> None:
-        """Choose the rarest needle of the first block, if the file is mplog's JSON and it saves work."""
+    def decide(self, block: bytes) -> None:
+        """Choose the rarest needle of the first block, if the file is mplog's own and it saves work."""
+        if self._decided:
+            return
         self._decided = True
         needles = self.plan.needles()
-        if not needles or not is_own(block[:_SAMPLE]):
-            return
         sample = block[:_SAMPLE]
+        layout = layouts.sniff(sample) if needles else None
+        if layout == layouts.TEXT:
+            needles = [needle.text for needle in needles if needle.text is not None] if self._whole else []
+        if layout is None or not needles:
+            return
         lines = sample.count(b"\n") + 1
         rates = [(sum(1 for _ in needle.hits()(sample, len(sample))) / lines, i) for i, needle in enumerate(needles)]
         rate, best = min(rates)
         if rate <= _WORTHWHILE or lines < 50:
             self.chosen = needles[best]
-            self._hits = self.chosen.hits()
+            self.text_hits = layout == layouts.TEXT
+            hits = self.chosen.hits()
+            self._hits = layouts.record_hits(hits) if self.text_hits else hits
 
     def _find(self, block: bytes, at: int, limit: int) -> list[Record]:
         assert self._hits is not None
@@ -120,12 +134,20 @@ class Scanner:
         test, path, timed = self._test, self.path, self._timed
         for begin, end in self._hits(block, limit):
             line = block[begin:end]
-            record = decode_own(line, at + begin, path)
+            record = None if self.text_hits else decode_own(line, at + begin, path)
             if record is None:
-                found += self._pick([*self._parser.feed(line, at + begin), *self._parser.flush()])
+                found += self._pick(self._lines(line, at + begin))
             elif (test is None or test(record)) and (not timed or self._in_time(record)):
                 found.append(record)
         return found
+
+    def _lines(self, block: bytes, at: int) -> list[Record]:
+        """Return the records of a few lines that have nothing to do with what comes behind them."""
+        found: list[Record] = []
+        for line in block.split(b"\n"):
+            found += self._parser.feed(line, at)
+            at += len(line) + 1
+        return [*found, *self._parser.flush()]
 
     def _decode(self, block: bytes, at: int) -> list[Record]:
         found: list[Record] = []
@@ -161,17 +183,3 @@ class Scanner:
         if clock is None:
             return self._since is None
         return (self._since is None or clock >= self._since) and (self._until is None or clock <= self._until)
-
-
-def is_own(sample: bytes) -> bool:
-    """Say whether the whole JSON lines of a sample are mplog's own, in its own spelling."""
-    seen = 0
-    for line in sample.split(b"\n")[:-1][:200]:
-        if not line.startswith(b"{"):
-            continue
-        if not line.startswith(b'{"time":"') or line[36:47] != b'","level":"':
-            if decode_object(line) is not None:
-                return False
-            continue
-        seen += 1
-    return seen > 0

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from mplog.viewer import layouts
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
 from mplog.viewer.output import Progress
@@ -31,12 +32,16 @@ def forward(source: Source, plan: Plan, progress: Progress | None = None) -> Bat
         ViewerError: a file breaks off or cannot be read.
     """
     for path in source.files:
-        scanner = Scanner(path, plan)
         try:
             with open_source(path) as stream:
                 begin, end = span(stream, path, plan)
                 seekable = path != "-" and not is_compressed(path) and stream.seekable()
-                pieces = pieces_of(stream.fileno(), begin, end) if seekable else _blocks(stream)
+                scanner = Scanner(path, plan, whole=seekable)
+                if seekable:
+                    scanner.decide(pread(stream.fileno(), BLOCK, begin))
+                    pieces = pieces_of(stream.fileno(), begin, end, records=scanner.text_hits)
+                else:
+                    pieces = _blocks(stream)
                 for at, block, limit in pieces:
                     found = scanner.block(block, at, limit)
                     if found:
@@ -54,21 +59,31 @@ def _blocks(stream: BinaryIO) -> Iterator[tuple[int, bytes, int | None]]:
     return ((at, block, None) for at, block in blocks(stream))
 
 
-def pieces_of(fd: int, begin: int, end: int | None) -> Iterator[tuple[int, bytes, int | None]]:
+def pieces_of(
+    fd: int, begin: int, end: int | None, *, records: bool = False
+) -> Iterator[tuple[int, bytes, int | None]]:
     """Yield (offset, bytes, end of the whole lines in them) of a file; nothing is copied to get whole lines.
 
     A line longer than 16 MiB is cut there.
+
+    Args:
+        fd: a file that can be read anywhere.
+        begin: the first byte.
+        end: behind the last byte; None is the end of the file.
+        records: end where a text record begins, not just where a line does.
     """
     at, size = begin, BLOCK
     while end is None or at < end:
-        data = pread(fd, size if end is None else min(size, end - at), at)
-        limit = data.rfind(b"\n") + 1
+        wanted = size if end is None else min(size, end - at)
+        data = pread(fd, wanted, at)
         if not data:
             return
+        last = len(data) < size
+        limit = len(data) if last and records else layouts.whole_records(data) if records else data.rfind(b"\n") + 1
         if limit:
             yield at, data, limit
             at, size = at + limit, BLOCK
-        elif len(data) < size:
+        elif last:
             yield at, data, None
             return
         elif size < MAX_LINE:
@@ -101,9 +116,9 @@ def backward(source: Source, plan: Plan) -> Batches:
                 fd = seekable.fileno()
                 if end is None:
                     end = os.fstat(fd).st_size
-                chosen = Scanner(path, plan)
+                chosen = Scanner(path, plan, whole=True)
                 for at, block in blocks_back(fd, begin, end, Parser(path, plan.input_format).begins):
-                    scanner = Scanner(path, plan)
+                    scanner = Scanner(path, plan, whole=True)
                     scanner.adopt(chosen, block)
                     found = [*scanner.block(block, at), *scanner.finish()]
                     if found:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mplog.formatters import TextFormatter
 from mplog.viewer import options
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record, decode_object, own_record
@@ -171,6 +172,30 @@ def test_looking_for_bytes_first_changes_nothing(rows: list[dict[str, object]], 
     predicate = plan.selection.condition.predicate()
     decoded = [own_record(decode_object(line) or {}, line, 0, "x") for line in lines]
     assert quick == [found.seq for found in decoded if found is not None and predicate(found)]
+
+
+@settings(max_examples=300)
+@given(records, choices)
+def test_looking_for_bytes_in_text_changes_nothing(rows: list[dict[str, object]], arguments: list[str]) -> None:
+    """The same in mplog's text layout, where a record may have several lines."""
+    layout = TextFormatter()
+    block = b""
+    for number, row in enumerate(rows):
+        level = str(row["level"]) if row["level"] != "error" else "ERROR"
+        exc = {"exc": {"text": "Traceback (most recent call last):\n  alpha\nBeta: alpha"}} if number % 3 == 0 else {}
+        more = {name: row[name] for name in ("user",) if name in row}
+        fields = {
+            "time": f"2026-11-22T11:11:11.{number:03d}000Z", "level": level, "msg": row["msg"], "logger": row["logger"],
+            "process": row["process"], "pid": row["pid"], "thread": "T", "file": "/a.py", "line": 1, "func": "f",
+            "seq": number, **exc, **more,
+        }  # fmt: skip
+        block += layout.format_line(fields).encode() + b"\n"
+    plan = selection(*arguments)
+    quick = Scanner("x", plan, whole=True)
+    found = [record.offset for record in [*quick.block(block, 0), *quick.finish()]]
+    every = Scanner("x", plan)
+    assert found == [record.offset for record in [*every.block(block, 0), *every.finish()]]
+    assert every.chosen is None
 
 
 @pytest.mark.parametrize(
