@@ -35,10 +35,17 @@ class Nothing(logging.Handler):
         """Do nothing."""
 
 
-def nanoseconds(statement: str | Callable[[], Any], names: dict[str, Any], each: int = 1) -> float:
-    """Return the least time of a statement in nanoseconds, divided by `each`."""
-    timer = timeit.Timer(statement, globals=names)
-    number = max(1, timer.autorange()[0] // 20)
+def nanoseconds(
+    statement: str | Callable[[], Any],
+    names: dict[str, Any],
+    each: int = 1,
+    *,
+    number: int = 0,
+    before: Callable[[], Any] = lambda: None,
+) -> float:
+    """Return the least time of a statement in nanoseconds, divided by `each`; `before` runs before each of the rounds."""
+    timer = timeit.Timer(statement, setup=before, globals=names)
+    number = number or max(1, timer.autorange()[0] // 20)
     return min(timer.repeat(40, number)) / number / each * 1e9
 
 
@@ -80,7 +87,7 @@ def caller(directory: str) -> None:
             "guard": worker._guard,
         }
         rows = [
-            ("whole call", nanoseconds(CALL, names)),
+            ("whole call", nanoseconds(CALL, names, number=4000, before=session.flush)),
             ("disabled call", nanoseconds('log.debug("processing %d of %s", 12345, "hello")', names)),
             ("`msg % args`", nanoseconds('"processing %d of %s" % (12345, "hello")', names)),
             ("quoting", nanoseconds('message.isascii() and "\\x7f" not in message and quote(message)', names)),
@@ -92,7 +99,10 @@ def caller(directory: str) -> None:
             ("clock", nanoseconds("key = monotonic_ns(); (key + clock.offset) // 1000", names)),
             ("forked? context?", nanoseconds("guard[0]; fragment()", names)),
             ("the line", nanoseconds('template % (1 << 50, b"2026-11-22T11:11:11", 123456, text, who)', names)),
-            ("`JournalWriter.write`, segments included", nanoseconds('journal.write(head, b"}\\n", 20)', names)),
+            (
+                "`JournalWriter.write`",
+                nanoseconds('journal.write(head, b"}\\n", 20)', names, number=1000, before=session.flush),
+            ),
         ]
         session.flush()
     kept, logging.root.handlers[:] = list(logging.root.handlers), [Nothing()]
@@ -130,7 +140,12 @@ def listener(directory: str) -> None:
         ("ascending?", nanoseconds(lambda: [all(map(lt, run, islice(run, 1, None))) for run in lines], names, each)),
         ("merge", nanoseconds(lambda: _merge.merge([list(run) for run in lines]), names, each)),
         ("without keys, joined", nanoseconds(lambda: _merge.without_keys(merged), names, each)),
-        ("`write`", nanoseconds(lambda: os.write(target, whole), names, each)),
+        (
+            "`write`",
+            nanoseconds(
+                lambda: os.write(target, whole), names, each, number=20, before=lambda: os.ftruncate(target, 0)
+            ),
+        ),
     ]
     os.close(source)
     os.close(target)
