@@ -166,10 +166,12 @@ class CapturedStream(io.TextIOBase):
             if "\r" in line.text:
                 # One mark that it is a bar is enough; the states before are gone.
                 line.text = "\r" + last_state(line.text) + ("\r" if line.text.endswith("\r") else "")
+            # Not `del`: a signal handler or finalizer that prints may have been here.
             if line.text:
+                self._lines[thread] = line
                 self._show(line)
             else:
-                del self._lines[thread]
+                self._lines.pop(thread, None)
             return ready
 
     def _show(self, line: _Line) -> None:

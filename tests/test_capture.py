@@ -1,6 +1,7 @@
 """The parts of capturing that need no second process: streams, unfinished lines, raw files."""
 
 import io
+import json
 import logging
 import os
 import sys
@@ -8,6 +9,8 @@ import threading
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mplog import _descriptors, _pending
 from mplog._commit import Progress
@@ -340,3 +343,38 @@ def test_exempt_nests():
         thread.join()
         assert seen == [False]
     assert not _descriptors.is_exempt()
+
+
+PIECES = st.lists(st.binary(max_size=12) | st.sampled_from([b"\n", b"\r", b"a\nb", b"x\r\n", b"\xc3"]), max_size=20)
+
+
+@given(pieces=PIECES)
+@settings(max_examples=60, deadline=None)
+def test_however_output_is_read_the_lines_are_the_same(tmp_path_factory, pieces):
+    """The records depend on the bytes alone, not on when they were read; each range gives its lines again."""
+    directory = tmp_path_factory.mktemp("raw")
+    fd = raw(directory, b"")
+    found = outputs(directory)
+    lines, all_ranges = [], []
+    for piece in pieces:
+        os.write(fd, piece)
+        some, ranges = drain(found, time.monotonic_ns())
+        lines += some
+        all_ranges += ranges
+    os.close(fd)
+    some, ranges = drain(found, time.monotonic_ns(), dead=True)
+    lines += some
+    all_ranges += ranges
+    whole = b"".join(pieces)
+    expected = [part.decode("utf-8", "backslashreplace") for part in map(plain_state, whole.split(b"\n")) if part]
+    assert [json.loads(line[17:])["msg"] for line in lines] == expected
+    keys = [line[:16] for line in lines]
+    assert keys == sorted(set(keys))
+    again = outputs(directory)
+    assert [line for ranges in all_ranges for line in again.again("abc.fd1", ranges["abc.fd1"])] == lines
+
+
+def plain_state(line):
+    """Return the last state of a line of bytes, worked out another way."""
+    states = [state for state in line.split(b"\r") if state]
+    return states[-1] if states else b""
