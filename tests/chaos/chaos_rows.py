@@ -542,6 +542,247 @@ def _decodes(line: bytes) -> bool:
     return True
 
 
+def c2_order(directory: Path, n: int) -> Figures:
+    """The merge under load, with kills of the listener: no record comes later than a younger one."""
+    rig = Rig(directory)
+    pids = [rig.work(lambda number, log: [_paced(log, k) for k in range(1, n // 4 + 1)]) for _ in range(4)]
+    kills = 0
+    nap = naps(0.05, 0.3)
+    while any(_lives(pid) for pid in pids):
+        listener = rig.listen()
+        time.sleep(next(nap))
+        kill(listener)
+        kills += 1
+    for pid in pids:
+        wait(pid, 60)
+    rig.finish()
+    times = [line[9:35] for line in Path(rig.file).read_bytes().splitlines() if b'"logger":"chaos"' in line]
+    # Lines stand in the order of the monotonic clock at the call; `time` was read a moment before or after.
+    late = sum(_micros(a) - _micros(b) > 20_000 for a, b in zip(times, times[1:], strict=False) if a > b)
+    assert late == 0, late
+    return figures(rig.verdict(), kills=kills, late=late)
+
+
+def _paced(log: Log, k: int) -> None:
+    log(k, 30)
+    if k % 50 == 0:
+        time.sleep(0.0005)
+
+
+def _micros(stamp: bytes) -> int:
+    hours, minutes, seconds = stamp[11:].split(b":")
+    return (int(hours) * 60 + int(minutes)) * 60_000_000 + round(float(seconds) * 1e6)
+
+
+def _lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
+
+
+def f3_forks(directory: Path, n: int) -> Figures:
+    """Forks from C, forks while four threads log, forks of forks: no hang, and no journal is shared.
+
+    From C only without other threads: CPython itself hangs in a child that learns nothing of its fork when another
+    thread had asked for the GIL.
+    """
+    rig = Rig(directory)
+    listener = rig.begin()
+
+    def work(_: int, log: Log) -> None:
+        logger, store = logging.getLogger("chaos"), rig.acknowledged.store
+        stop = threading.Event()
+
+        def some(number: int, count: int = 20) -> None:
+            for k in range(1, count + 1):
+                logger.info("n %d %d %s", number, k, "x" * 50)
+                store(number, k)
+
+        def run(thread: int) -> None:
+            k = 0
+            while not stop.is_set():
+                k += 1
+                logger.info("n %d %d %s", thread, k, "x" * 50)
+                store(thread, k)
+                if k % 100 == 0:
+                    time.sleep(0.001)
+
+        some(4)
+        libc = ctypes.PyDLL(None)
+        for index in range(n):
+            pid = libc.fork()
+            if pid == 0:
+                some(5 + index)
+                os._exit(0)
+            wait(pid)
+        threads = [threading.Thread(target=run, args=(index,)) for index in range(4)]
+        for thread in threads:
+            thread.start()
+        for index in range(n):
+            pid = os.fork()
+            if pid == 0:
+                some(5 + n + index)
+                inner = os.fork()
+                if inner == 0:
+                    some(5 + 2 * n + index)
+                    os._exit(0)
+                os._exit(abs(wait(inner)))
+            if index % 4 == 3:
+                assert wait(pid) == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+    pid = rig.work(work)
+    rig.workers = 5 + 3 * n
+    assert wait(pid, 120) == 0
+    time.sleep(0.5)
+    rig.end(listener)
+    return figures(rig.verdict(), forks=3 * n)
+
+
+def d6_spool_troubles(directory: Path, n: int) -> Figures:
+    """The spool full: no SIGBUS, calls wait and then drop with an exact count. Needs root for a tmpfs."""
+    mount = directory / "spool"
+    mount.mkdir()
+    assert os.system(f"mount -t tmpfs -o size=192k,mode=700 tmpfs {mount}") == 0
+    try:
+        rig = Rig(directory, block_timeout=0.02)
+        listener = rig.begin()
+        count = 4_000 * n
+
+        def work(number: int, log: Log) -> None:
+            for k in range(1, count + 1):
+                log(k, 300)
+
+        codes = [wait(pid, 60) for pid in [rig.work(work, bye=True) for _ in range(2)]]
+        assert codes == [0, 0], codes
+        rig.held.release()
+        assert wait(listener, 30) == 0
+        verdict = rig.verdict()
+        assert verdict["records"] + verdict["dropped"] == 2 * count, verdict
+        return figures(verdict)
+    finally:
+        os.system(f"umount -l {mount}")
+
+
+def t3_handler_hangs(directory: Path, n: int) -> Figures:
+    """A handler sleeps for ever: the file goes on, and the end is not held up."""
+    from mplog import _delivery
+
+    class Sleeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            time.sleep(3600)
+
+    rig = Rig(directory)
+    _delivery.STUCK_AFTER = 1.5
+    rig.held = None
+    from chaos_rig import Owner, identity
+
+    rig.held = Owner(rig.spool.journal_directories, identity())
+    listener = rig.listen(handlers=(Sleeper(),))
+
+    def work(number: int, log: Log) -> None:
+        for k in range(1, n + 1):
+            log(k, 100)
+        time.sleep(2.0)
+        log(n + 1, 100)
+
+    assert wait(rig.work(work), 30) == 0
+    began = time.monotonic()
+    rig.end(listener, 10)
+    took = time.monotonic() - began
+    assert took < 4.0, took
+    notes = Path(rig.file).read_bytes().count(b'"event":"handler_hangs"')
+    assert notes == 1, notes
+    return figures(rig.verdict(), end_seconds=round(took, 2), notes=notes)
+
+
+def o1_console(directory: Path, n: int) -> Figures:
+    """A console that takes 10 bytes a second, is closed, or hangs, costs the file nothing."""
+    from mplog import listener as listening
+    from mplog._delivery import ConsoleTarget
+
+    rates = {}
+    for kind in ("none", "slow", "closed", "hung"):
+        rig = Rig(directory / kind)
+        reader, writer_fd = os.pipe()
+        stream = os.fdopen(writer_fd, "w")
+        if kind == "closed":
+            os.close(reader)
+        if kind != "none":
+            listening.targets = lambda *_: [ConsoleTarget(stream, lambda fields: str(fields["msg"]), 0)]
+        else:
+            listening.targets = lambda *_: []
+        pids = [rig.work(lambda number, log: [log(k, 100) for k in range(1, n + 1)]) for _ in range(2)]
+        for pid in pids:
+            assert wait(pid, 60) == 0
+        began = time.monotonic()
+        listener = rig.listen()
+        total = 2 * n
+        assert eventually(lambda: os.path.exists(rig.file) and _lines(rig.file) >= total, 60), kind
+        rates[kind] = round(total / (time.monotonic() - began))
+        if kind == "slow":
+            os.read(reader, 10)
+        wait(listener, 30)
+        figures(rig.verdict())
+    return {"rates": rates}
+
+
+def _lines(path: str) -> int:
+    return Path(path).read_bytes().count(b"\n")
+
+
+def k6_parent_killed(directory: Path, n: int) -> Figures:
+    """The parent alone is killed: the listener writes everything and ends within two seconds of the last worker."""
+    slowest = 0.0
+    for index in range(n):
+        rig = Rig(directory / str(index))
+        hold_r, hold_w = os.pipe()
+
+        def parent(number: int, log: Log) -> None:
+            log(1, 10)
+            os.write(hold_w, b"x")
+            time.sleep(100)
+
+        def child(number: int, log: Log) -> None:
+            for k in range(1, 101):
+                log(k, 100)
+                time.sleep(0.002)
+
+        first = rig.work(parent)
+        os.read(hold_r, 1)
+        listener = rig.listen()
+        other = rig.work(child)
+        kill(first)
+        assert wait(other) == 0
+        began = time.monotonic()
+        assert wait(listener, 10) == 0
+        slowest = max(slowest, time.monotonic() - began)
+        figures(rig.verdict())
+    assert slowest <= 2.0, slowest
+    return {"times": n, "slowest_end": round(slowest, 2), "lost": 0}
+
+
+def f2_few_descriptors(directory: Path, n: int) -> Figures:
+    """RLIMIT_NOFILE of 64 in the listener and 16 in each worker."""
+    rig = Rig(directory)
+
+    def prepare() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    listener = rig.begin(prepare)
+
+    def work(number: int, log: Log) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+        for k in range(1, 51):
+            log(k, 100)
+            time.sleep(0.01)
+
+    for pid in [rig.work(work) for _ in range(n)]:
+        assert wait(pid, 60) == 0
+    rig.end(listener)
+    return figures(rig.verdict(), workers=n)
+
+
 def o10_second_listener(directory: Path, n: int) -> Figures:
     """A second listener, of another spool, waits as long as the first one has the file."""
     first = Rig(directory)
@@ -600,6 +841,13 @@ ROWS: dict[str, tuple[Callable[[Path, int], Figures], int, int]] = {
     "F5": (f5_threads, 20_000, 1_000_000),
     "C1": (c1_clock_steps, 500, 20_000),
     "X1": (x1_hostile_worker, 100, 1_000),
+    "C2": (c2_order, 8_000, 400_000),
+    "F2": (f2_few_descriptors, 30, 200),
+    "F3": (f3_forks, 20, 200),
+    "D6": (d6_spool_troubles, 1, 10),
+    "T3": (t3_handler_hangs, 100, 1_000),
+    "O1": (o1_console, 5_000, 100_000),
+    "K6": (k6_parent_killed, 3, 50),
     "O10": (o10_second_listener, 50, 1_000),
 }
 """Row -> function, N of the normal run, N of the long run."""
