@@ -6,20 +6,17 @@ import contextlib
 import json
 import logging
 import os
-import sys
 import time
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
-from mplog import _clock, _descriptors, _inherit, _launch, _lock, worker
-from mplog._spool import Spool, place
+from mplog import _descriptors, _inherit, _launch, worker
+from mplog._entry import enter
 from mplog.config import UNSET, Config, Unset, load
 from mplog.exceptions import SessionError
 from mplog.worker import Handle
 
 _current: Session | None = None
-_OWN = ("level", "capture", "force", "auto_attach", "overflow", "block_timeout", "redact", "max_record", "quota", "spool")
-"""Settings that are each process's own; the others are the session's."""
 
 
 class Session:
@@ -58,7 +55,7 @@ class Session:
         """The directory that holds the journals until they are in the log."""
         return self._spool.path
 
-    def attach(self, *args: Any, root: bool = True) -> None:
+    def attach(self, *args: Any, root: bool = True) -> None:  # noqa: ARG002 - see below
         """Attach the calling process: the initializer for pools. Runs in a worker.
 
         Idempotent, and never raises: an initializer that raises is started again for ever by a `Pool`. Any positional
@@ -154,7 +151,7 @@ class Session:
             _inherit.disarm()
         counts = None
         with contextlib.suppress(OSError):
-            counts = open(self._spool.file("stats.json"), "rb", buffering=0)  # noqa: SIM115 - outlives its directory
+            counts = open(self._spool.file("stats.json"), "rb", buffering=0)
         with counts or contextlib.nullcontext():
             if worker.current is not None and worker.current.handle.id == self._handle.id:
                 worker.uninstall()
@@ -183,7 +180,10 @@ class Session:
         process: str | None = None,
         duration: float | None = None,
     ) -> None:
-        """Change a level in all running processes of the session, within half a second of their next record.
+        """Change a level in all running processes of the session, at once, and in those that start later.
+
+        Where the application has a handler of its own for SIGURG it comes with that process's next record. A level
+        that the application itself has set meanwhile stays. File and console keep the levels they have.
 
         Args:
             level: a level's name or number.
@@ -193,12 +193,13 @@ class Session:
 
         Raises:
             ConfigError: the level, the pattern or the duration makes no sense.
+            SessionError: the session has ended.
         """
         from mplog._control import change
 
         change(self._spool, level, logger=logger, process=process, duration=duration)
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         """Return the session."""
         return self
 
@@ -324,128 +325,16 @@ def setup(
 def _begin(config: Config, given: frozenset[str]) -> Session:
     from multiprocessing import util
 
-    file = config.file
-    new_directory = new_file = False
-    try:
-        if file is not None:
-            from mplog.handlers import check_log
+    entry = enter(config, given)
+    session = Session(entry.handle, config=entry.config, thread=entry.thread)
+    terminal = _descriptors.original(1 if entry.config.console == "stdout" else 2)
+    if not entry.joined and entry.config.console != "off" and os.isatty(terminal):
+        from mplog import _router
 
-            new_directory = not os.path.isdir(os.path.dirname(file))
-            if new_directory:
-                os.makedirs(os.path.dirname(file), mode=0o755, exist_ok=True)
-            new_file = not os.path.lexists(file)
-            check_log(file, config.mode)
-        session = _enter(config, given)
-    except BaseException:
-        if file is not None:
-            with contextlib.suppress(OSError):
-                if new_file and os.path.getsize(file) == 0:
-                    os.unlink(file)
-                if new_directory:
-                    os.rmdir(os.path.dirname(file))
-        raise
+        session._watches_bars = _router.arm(session._spool, terminal)
     # After the children were joined, before the interpreter goes: daemonic threads still run then.
     session._finalizer = util.Finalize(None, session.close, exitpriority=-1000)
     return session
-
-
-def _enter(config: Config, given: frozenset[str]) -> Session:
-    """Begin or join the session of a log file, under the lock of its spool; leave nothing behind where that fails."""
-    spool = place(config.file, config.spool)
-    fd = _lock.acquire(spool.lock_path, wait=True)
-    joined = True
-    try:
-        spool.create()
-        handle, joined = _session_of(spool, config)
-        settled = _joined(handle.config(), config, given) if joined else config
-        here = worker.install(handle, settled, worker.EXPLICIT, capture=False)
-        here.claim()
-        thread = None if spool.listener_pid() is not None else _start_listener(spool, handle, settled)
-        worker.begin_capture(here)
-        if settled.auto_attach:
-            with contextlib.suppress(Exception):
-                _inherit.arm(tuple(handle))
-        session = Session(handle, config=settled, thread=thread)
-        terminal = _descriptors.original(1 if settled.console == "stdout" else 2)
-        if not joined and settled.console != "off" and os.isatty(terminal):
-            from mplog import _router
-
-            session._watches_bars = _router.arm(spool, terminal)
-        return session
-    except BaseException:
-        worker.uninstall()
-        if not joined:
-            spool.clear()
-        raise
-    finally:
-        if fd is not None:
-            _lock.release(fd, remove=None if os.path.isdir(spool.path) else spool.lock_path)
-            if not os.path.isdir(spool.path):
-                with contextlib.suppress(OSError):
-                    os.rmdir(os.path.dirname(spool.path))
-
-
-def _session_of(spool: Spool, config: Config) -> tuple[Handle, bool]:
-    """Return the handle of the live session of this spool, or that of a new one."""
-    found = spool.read_session()
-    if found is not None and (spool.listener_pid() is not None or _somebody_lives(spool)):
-        return Handle(found["id"], spool.path, spool.second, json.dumps(found)), True
-    session = {
-        "id": os.urandom(8).hex(),
-        "config": json.loads(config.to_json()),
-        "parent": os.getpid(),
-        "started": time.time_ns(),
-        "offset": _clock.measure(),
-        "tz": os.environ.get("TZ", ""),
-    }
-    text = json.dumps(session)
-    spool.write_file("session.json", text.encode())
-    return Handle(session["id"], spool.path, spool.second, text), False
-
-
-def _somebody_lives(spool: Spool) -> bool:
-    with contextlib.suppress(OSError):
-        for name in os.listdir(spool.journals):
-            if name.endswith(".owner") and _lock.holder(os.path.join(spool.journals, name)) is not None:
-                return True
-    return False
-
-
-def _joined(theirs: Config, ours: Config, given: frozenset[str]) -> Config:
-    """Return the settings of the session with those that are each process's own; say once what was wished in vain."""
-    different = [
-        name for name in Config._fields if name not in _OWN and getattr(ours, name) != getattr(theirs, name)
-    ]
-    defaults = Config._field_defaults
-    wished = [name for name in different if name in given or getattr(ours, name) != defaults[name]]
-    if wished:
-        worker.warn(
-            f"{ours.file!r} has a session already, whose settings hold; `{'`, `'.join(wished)}` of this call "
-            f"{'is' if len(wished) == 1 else 'are'} not used."
-        )
-    return theirs.replace(**{name: getattr(ours, name) for name in _OWN})
-
-
-def _start_listener(spool: Spool, handle: Handle, config: Config) -> Any:
-    """Start the session's listener; return the thread if it is one."""
-    kind = config.listener
-    if kind == "auto":
-        kind = "thread" if config.handler_objects or not _stderr_is_ours() else "process"
-    if kind == "process" and _launch.ensure(spool, handle.session.encode(), locked=True):
-        return None
-    from mplog.listener import ListenerThread
-
-    stream = sys.stdout if config.console == "stdout" else sys.stderr
-    with contextlib.suppress(BlockingIOError):
-        return ListenerThread(spool, config, stream)
-    return None
-
-
-def _stderr_is_ours() -> bool:
-    try:
-        return sys.stderr.fileno() == 2
-    except (OSError, ValueError, AttributeError):
-        return False
 
 
 def _from_handle(fields: tuple[Any, ...]) -> Session:

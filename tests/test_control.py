@@ -161,3 +161,28 @@ def test_the_signal_is_given_back(tmp_path):
     with mplog.setup(tmp_path / "a.log", console=False):
         assert _control.expects_signal()
     assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
+
+
+def test_bound_loggers_follow(tmp_path, read_log):
+    """Loggers of `get_logger` follow the level of the standard library's logger of their name."""
+    with mplog.setup(tmp_path / "a.json", console=False) as session:
+        log = mplog.get_logger("app.db").bind(bound=1)
+        log.debug("before")
+        session.set_level("DEBUG", logger="app")
+        log.debug("then", n=1)
+    assert [record["msg"] for record in read_log(tmp_path / "a.json")] == ["then"]
+
+
+def test_file_and_console_keep_their_levels(tmp_path, program):
+    """A changed level does not change what the console shows."""
+    done = program(
+        """
+        import logging, mplog
+        with mplog.setup("a.log", console="stdout", console_level="WARNING", format="%(message)s") as session:
+            session.set_level("DEBUG")
+            logging.debug("detail")
+            logging.warning("shown")
+        """
+    )
+    assert done.out == "shown\n"
+    assert (tmp_path / "a.log").read_text() == "detail\nshown\n"
