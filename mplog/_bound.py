@@ -31,9 +31,9 @@ from mplog._template import local, new_site, task_name, who
 from mplog._values import safe_str
 
 Later = Coroutine[Any, Any, None]
-Site = tuple[str | None, str, str, bytes, str, str, CodeType]
-"""A call site's usual event, the line around the names of process and thread for it, the own fields that its
-level brings along, the line around other events, and the code, to be kept alive."""
+Site = tuple[str | None, bytes, bytes, bytes, CodeType]
+"""A call site's usual event, the template of its line, that of a line with any event, the own fields that its
+level brings along, and the code, to be kept alive."""
 Table = dict[int, Site]
 """Sites of one logger at one level by the address of the call's instruction (see `_template`)."""
 
@@ -55,10 +55,7 @@ _root = logging.root
 _to_json = msgspec.json.Encoder().encode
 _bound_around = shared()
 _tables: dict[str, dict[int, Table]] = {}
-_second: tuple[int, str] = (0, "")
-_DIGITS = tuple(f"{number:03d}" for number in range(1000))
-_LEADING = 1 << 64
-"""Makes `hex` write 16 digits; a format specification takes twice the time."""
+_second: tuple[int, bytes] = (0, b"")
 _WorkerHandler, _guard = worker.WorkerHandler, worker._guard
 
 
@@ -137,10 +134,7 @@ def _method(level: int, name: str) -> Callable[..., None]:
                     tail = b"," + json[1:] + b"\n" if json.isascii() and 127 not in json else _tail(given)
             code = frame.f_code
             site = self._tables[level].get(id(code) + frame.f_lasti) or self._site(level, frame, event)
-            usual, opening, closing, extra, before, middle, _ = site
-            if event is not usual or args:
-                text = event if type(event) is str and not args else text_of(event, args)
-                opening = f"{before}{quote(text)}{middle}"
+            usual, whole, other, extra, _ = site
             key = monotonic_ns()
             now = key + _clock.offset
             start, second = _second
@@ -153,10 +147,11 @@ def _method(level: int, name: str) -> Callable[..., None]:
                     names = _introduce()
             except AttributeError:
                 names = _introduce()
-            head = (
-                f'{hex(key | _LEADING)[3:]} {{"time":"{second}{_DIGITS[micros // 1000]}{_DIGITS[micros % 1000]}'
-                f"{opening}{names}{closing}"
-            ).encode()
+            if event is usual and not args:
+                head = whole % (key, second, micros, names)
+            else:
+                text = event if type(event) is str and not args else text_of(event, args)
+                head = other % (key, second, micros, quote(text).encode(), names)
             if extra:
                 tail = extra + tail
             if len(head) + len(tail) + 20 <= here.max_record:
@@ -269,11 +264,13 @@ class BoundLogger(structlog.BoundLoggerBase):
         table = self._tables[level]
         if len(table) >= MAX_SITES:
             table.clear()
-        before, usual, opening = "Z" + found.before, None, ""
+        parts = [part.replace("%", "%%").encode() for part in (found.before, found.middle, found.after)]
+        any_event = b'%%016x {"time":"%%b.%%06dZ%b%%b%b%%b%b' % tuple(parts)
+        usual, whole = None, any_event
         if type(event) is str and len(event) <= MAX_TEXT:
-            usual, opening = event, f"{before}{quote(event)}{found.middle}"
-        extra = found.own.encode()
-        site = (usual, opening, found.after, extra, before, found.middle, found.code)
+            parts.insert(1, quote(event).replace("%", "%%").encode())
+            usual, whole = event, b'%%016x {"time":"%%b.%%06dZ%b%b%b%%b%b' % tuple(parts)
+        site = (usual, whole, any_event, found.own.encode(), found.code)
         table[id(place.f_code) + place.f_lasti] = site
         return site
 
@@ -367,18 +364,18 @@ def _tail(own: dict[str, Any]) -> bytes:
     return f"{encode_own(own)}}}\n".encode()
 
 
-def _introduce() -> str:
+def _introduce() -> bytes:
     """Make and keep the part of a line that says who logs, as `_fastpath` does."""
-    thread, names = threading.current_thread(), who()
+    thread, names = threading.current_thread(), who().encode()
     local.who = (thread, thread.name, _process.current_process().name, names)
     return names
 
 
-def _next_second(now: int) -> tuple[str, int]:
+def _next_second(now: int) -> tuple[bytes, int]:
     """Keep the text of a new second; return it and the microseconds in it."""
     global _second
     start = now - now % 1_000_000_000
-    second = strftime("%Y-%m-%dT%H:%M:%S.", gmtime(start // 1_000_000_000))
+    second = strftime("%Y-%m-%dT%H:%M:%S", gmtime(start // 1_000_000_000)).encode()
     _second = (start, second)
     return second, (now - start) // 1000
 
