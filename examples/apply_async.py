@@ -30,15 +30,15 @@ def wait():
 
 if __name__ == "__main__":
     multiprocessing.set_start_method(*sys.argv[1:] or ["spawn"])
-    with mplog.setup("apply_async.log", console="stdout", format="%(processName)s: %(message)s"):
-        with multiprocessing.Pool(2) as pool:
-            log.info("the result is %d", pool.apply_async(divide, (84, 2)).get(timeout=30))
-            try:
-                pool.apply_async(divide, (84, 0)).get(timeout=30)
-            except ZeroDivisionError as error:
-                log.info("no result: %s", error)
-            # `with` ends the pool by SIGTERM: what the worker logged before is in the log all the same.
-            try:
-                pool.apply_async(wait).get(timeout=0.2)
-            except multiprocessing.TimeoutError:
-                log.info("no result within 0.2 s")
+    session = mplog.setup("apply_async.log", console="stdout", format="%(processName)s: %(message)s")
+    with session, multiprocessing.Pool(2) as pool:
+        log.info("the result is %d", pool.apply_async(divide, (84, 2)).get(timeout=30))
+        try:
+            pool.apply_async(divide, (84, 0)).get(timeout=30)
+        except ZeroDivisionError as error:
+            log.info("no result: %s", error)
+        # `with` ends the pool by SIGTERM: what the worker logged before is in the log all the same.
+        try:
+            pool.apply_async(wait).get(timeout=0.2)
+        except multiprocessing.TimeoutError:
+            log.info("no result within 0.2 s")

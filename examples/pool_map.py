@@ -27,6 +27,6 @@ def square(number):
 
 if __name__ == "__main__":
     multiprocessing.set_start_method(*sys.argv[1:] or ["spawn"])
-    with mplog.setup("pool_map.log", console="stdout", format="%(processName)s: %(message)s") as session:
-        with multiprocessing.Pool(3, initializer=session.attach) as pool:
-            log.info(pool.map(square, [1, 2, 3, 4, 5]))
+    session = mplog.setup("pool_map.log", console="stdout", format="%(processName)s: %(message)s")
+    with session, multiprocessing.Pool(3, initializer=session.attach) as pool:
+        log.info(pool.map(square, [1, 2, 3, 4, 5]))

@@ -142,7 +142,7 @@ def identity(role: str = "worker") -> dict[str, Any]:
         "parent_pid": os.getppid(),
         "started": time.time_ns(),
         "start_ticks": start_ticks("self"),
-        "python": "%d.%d.%d" % sys.version_info[:3],
+        "python": ".".join(map(str, sys.version_info[:3])),
         "argv": [str(word)[:200] for word in sys.argv[:4]],
     }
 

@@ -81,7 +81,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
         },
     ),
     ("the listener", {"listener": ("_supervise", "listener")}),
-    ("the session", {"parent": ("session",)}),
+    ("the session", {"parent": ("_entry", "session")}),
     ("public names", {"both": ("__init__",)}),
     ("programs", {"command": ("__main__", "demo", "pytest_plugin")}),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from mplog import _lock
 
-HOLD = "import sys; from mplog import _lock; fd = _lock.acquire(sys.argv[1]); print(fd is not None, flush=True); input()"
+HOLD = "import sys; from mplog import _lock; print(_lock.acquire(sys.argv[1]) is not None, flush=True); input()"
 
 
 @pytest.fixture
