@@ -5,7 +5,7 @@
     PoolWorker: dividing 84 by 0
     MainProcess: no result: division by zero
     PoolWorker: waiting for what never comes
-    MainProcess: no result within 0.2 s
+    MainProcess: no result within 0.5 s
 """
 
 import logging
@@ -39,6 +39,6 @@ if __name__ == "__main__":
             log.info("no result: %s", error)
         # `with` ends the pool by SIGTERM: what the worker logged before is in the log all the same.
         try:
-            pool.apply_async(wait).get(timeout=0.2)
+            pool.apply_async(wait).get(timeout=0.5)
         except multiprocessing.TimeoutError:
-            log.info("no result within 0.2 s")
+            log.info("no result within 0.5 s")
