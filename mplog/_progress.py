@@ -8,7 +8,7 @@ import operator
 import os
 import time
 from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from mplog import worker
 from mplog._control import process_name
@@ -23,12 +23,12 @@ LOG_EVERY = 5_000_000_000
 """Nanoseconds between two lines in the log, where there is no terminal."""
 
 
-def track(iterable: Iterable[T], description: str | None = None, total: int | None = None) -> Track[T]:
+def track(iterable: Iterable[T], description: str | None = None, total: int | None = None) -> Iterator[T]:
     """Iterate, and show on the session's console how far this process is. Runs in a worker.
 
     On a terminal there is a bar below the log lines, one for each loop of each process, drawn by the listener.
-    Elsewhere there is a record of the logger `mplog.track` every five seconds. Never raises while it iterates
-    but what the iterable raises.
+    Elsewhere there is a record of the logger `mplog.track` every five seconds. While it iterates it raises only
+    what the iterable raises.
 
     Args:
         iterable: what to iterate over.
@@ -51,60 +51,42 @@ def track(iterable: Iterable[T], description: str | None = None, total: int | No
         with contextlib.suppress(Exception):  # a hint of the application's
             total = operator.length_hint(iterable, -1)
             total = None if total < 0 else total
-    return Track(found, description or "", total)
+    return _follow(found, _Loop(description or "", total))
 
 
-class Track(Generic[T]):
-    """Be an iterator that tells how far it is.
+def _follow(iterator: Iterator[T], loop: _Loop) -> Iterator[T]:
+    """Yield what the iterator yields; one is done when the next is asked for."""
+    clock = time.monotonic_ns
+    done, show_at = 0, 0
+    try:
+        for found in iterator:
+            if (now := clock()) >= show_at:
+                show_at = now + SHOW_EVERY
+                loop.show(done, now)
+            yield found
+            done += 1
+    finally:
+        loop.end(done)
 
-    Args:
-        iterator: what to iterate over.
-        description: what is done.
-        total: how many there will be, or None.
-    """
 
-    def __init__(self, iterator: Iterator[T], description: str, total: int | None) -> None:
-        self._iterator = iterator
+class _Loop:
+    """Tell how far a loop is: on the terminal, or in the log."""
+
+    def __init__(self, description: str, total: int | None) -> None:
         self._description = description
         self._total = total
-        self._done = -1
         self._started = time.monotonic_ns()
-        self._next = 0
         self._log_at = self._started + LOG_EVERY
         self._slot: Slot | None = None
         self._logged = False
 
-    def __iter__(self) -> Iterator[T]:
-        """Return itself."""
-        return self
-
-    def __length_hint__(self) -> int:
-        """Return how many are still to come, as far as that is known."""
-        return max(0, (self._total or 0) - max(0, self._done))
-
-    def __next__(self) -> T:
-        """Return the next one; what was returned before is done."""
-        self._done += 1
-        now = time.monotonic_ns()
-        if now >= self._next:
-            self._next = now + SHOW_EVERY
-            self._show(now)
-        try:
-            return next(self._iterator)
-        except BaseException:
-            self._end()
-            raise
-
-    def __del__(self) -> None:
-        """Take the bar away from a loop that was left early."""
-        self._end()
-
-    def _show(self, now: int) -> None:
-        try:
+    def show(self, done: int, now: int) -> None:
+        """Tell that so many are done; never raises."""
+        with contextlib.suppress(Exception):  # how far the loop is must not end it
             here = worker.current
             if here is None:
                 return
-            progress = self._progress()
+            progress = self._progress(done)
             if self._slot is None:
                 with contextlib.suppress(OSError):
                     self._slot = Slot(here.spool, here.claim().journal)
@@ -112,31 +94,24 @@ class Track(Generic[T]):
                 self._slot.show(progress)
             elif now >= self._log_at:
                 self._log(progress, now)
-        except Exception:  # how far the loop is must not end it
-            self._next = now + LOG_EVERY
 
-    def _progress(self) -> Progress:
-        done = max(0, self._done)
+    def end(self, done: int) -> None:
+        """Tell that the loop has ended; never raises."""
+        with contextlib.suppress(Exception):  # the same
+            if self._slot is not None:
+                self._slot.close()
+            if self._logged:
+                self._log(self._progress(done), time.monotonic_ns())
+
+    def _progress(self, done: int) -> Progress:
         return Progress(process_name(), os.getpid(), self._description, done, self._total, self._started)
 
     def _log(self, progress: Progress, now: int) -> None:
         self._log_at = now + LOG_EVERY
         self._logged = True
-        seconds = (now - self._started) / 1e9
-        logging.getLogger("mplog.track").info(
-            "%s", sentence(progress, seconds), extra={"done": progress.done, "total": progress.total}
-        )
-
-    def _end(self) -> None:
-        """Show the end: once."""
-        slot, self._slot = self._slot, None
-        with contextlib.suppress(Exception):
-            if slot is not None:
-                slot.close()
-            if self._logged:
-                self._logged = False
-                self._log(self._progress(), time.monotonic_ns())
-                self._logged = False
+        text = sentence(progress, (now - self._started) / 1e9)
+        fields = {"done": progress.done, "total": progress.total}
+        logging.getLogger("mplog.track").info("%s", text, extra=fields)
 
 
 def sentence(progress: Progress, seconds: float) -> str:

@@ -144,6 +144,35 @@ def test_track_draws_a_bar_for_each_worker(tmp_path, method):
     assert "resizing" not in (tmp_path / "app.log").read_text()
 
 
+BOTH = """
+    def work(number):
+        log = logging.getLogger("app")
+        for n in mplog.track(range(60), "resizing"):
+            log.info("record %d-%d of a worker, padded to some length: %s", number, n, "x" * 20)
+            time.sleep(0.01)
+
+    if __name__ == "__main__":
+        with mplog.setup("app.log"):
+            from tqdm import tqdm
+            workers = start()
+            time.sleep(0.3)
+            for _ in tqdm(range(20), desc="outer", mininterval=0):
+                time.sleep(0.02)
+            for worker in workers:
+                worker.join()
+"""
+
+
+def test_bars_of_both_do_not_tear(tmp_path):
+    """While the parent has bars, those of `track` are not drawn, and come back afterwards; no line is torn."""
+    pytest.importorskip("tqdm")
+    screen, written = on_a_terminal(write_program(tmp_path, BOTH))
+    assert records_on(screen) == EVERY
+    assert [row.strip()[:11] for row in screen.lines if "outer" in row] == ["outer: 100%"]
+    assert "resizing" in written
+    assert "resizing" not in "".join(screen.lines)
+
+
 def test_a_killed_workers_bar_goes(tmp_path):
     """The bar of a worker that is killed disappears."""
     source = """
@@ -178,7 +207,7 @@ def test_elsewhere_it_is_lines_in_the_log(tmp_path, monkeypatch, read_log):
     with mplog.setup(tmp_path / "app.json", console=False):
         assert list(mplog.track("abc", "copying")) == ["a", "b", "c"]
     found = read_log(tmp_path / "app.json")
-    assert [(record["done"], record["total"]) for record in found] == [(0, 3), (1, 3), (2, 3), (3, 3), (3, 3)]
+    assert [(record["done"], record["total"]) for record in found] == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert {record["logger"] for record in found} == {"mplog.track"}
     assert found[-1]["msg"].startswith("copying: 3/3 (100 %), ")
 

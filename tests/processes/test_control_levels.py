@@ -198,6 +198,24 @@ def test_from_another_terminal(running, eventually):
     assert "no process that has logged has a name like 'none-*'; there are MainProcess" in out
 
 
+def test_a_session_with_a_spool_of_its_own_is_found(program, tmp_path):
+    """`mplog level` finds a session whose spool was given, by the log file and by the spool itself."""
+    program(
+        """
+        import logging, subprocess, sys
+        import mplog
+
+        with mplog.setup("app.json", console=False, spool="journals") as session:
+            logging.info("begin")
+            session.flush()
+            for target, level in (("app.json", 10), (session.spool, 40)):
+                subprocess.run([sys.executable, "-m", "mplog", "level", str(level), target], check=True)
+                while logging.getLogger().level != level:
+                    pass
+        """
+    )
+
+
 def test_bad_input_of_the_command(tmp_path):
     """A wrong level, file, directory or duration is one line on stderr and exit code 2."""
     assert "`level` is 'dbug', which is no level" in mplog_command("level", "dbug", ok=2)
