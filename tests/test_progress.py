@@ -149,7 +149,7 @@ BOTH = """
         log = logging.getLogger("app")
         for n in mplog.track(range(60), "resizing"):
             log.info("record %d-%d of a worker, padded to some length: %s", number, n, "x" * 20)
-            time.sleep(0.01)
+            time.sleep(0.03)
 
     if __name__ == "__main__":
         with mplog.setup("app.log"):
