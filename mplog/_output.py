@@ -128,14 +128,14 @@ class CapturedStream(io.TextIOBase):
         for line in lines:
             self.write(line)
 
-    def give_out(self, *, older_than: int = 0) -> None:
-        """Make records of unfinished lines that nobody continued for some nanoseconds, in any thread."""
+    def give_out(self, *, quiet: bool = False) -> None:
+        """Make records of unfinished lines, in any thread; with `quiet` of those that nobody continued for a while."""
         now = time.monotonic_ns()
         ready = []
         with self._lock:
             for thread, line in list(self._lines.items()):
-                wait = (QUIET_BAR if "\r" in line.text else QUIET) if older_than else 0
-                if now - line.moment >= min(wait, older_than):
+                wait = QUIET_BAR if "\r" in line.text else QUIET
+                if not quiet or now - line.moment >= wait:
                     del self._lines[thread]
                     ready.append(self._rest(line))
         self._log([text for text in ready if text], ("", 0, ""))
@@ -179,7 +179,7 @@ class CapturedStream(io.TextIOBase):
         if self._board is None or self._shown not in (None, line):
             return
         bar = "\r" in line.text
-        text = self._redact(last_state(line.text)) if bar else self._redact(line.text)
+        text = self._redact(last_state(line.text))
         line.number = self._board.show(
             self._number, text.encode("utf-8", "backslashreplace"), line.moment, time.time_ns(), bar=bar
         )
@@ -198,8 +198,8 @@ class CapturedStream(io.TextIOBase):
         age = time.monotonic_ns() - line.moment
         if age < (QUIET_BAR if "\r" in text else QUIET) or board.keep(self._number, number):
             return text
-        room = Board.room(self._redact(text))
-        return text[room:] if room < len(text) else ""
+        shown = self._redact(last_state(text))
+        return shown[Board.room(shown) :]
 
     def _log(self, lines: list[str], place: tuple[str, int, str]) -> None:
         logger, level = self._logger, LEVELS[self._number]

@@ -23,9 +23,6 @@ from mplog._pending import Board, create_file
 if TYPE_CHECKING:
     from mplog.worker import Worker
 
-TOUCH_AFTER = 1_000_000_000
-"""Nanoseconds after which a process's own time check gives out its unfinished lines."""
-
 
 class _Capture:
     """Everything that one process captures for one session."""
@@ -127,10 +124,10 @@ class _Capture:
         if fault_fd >= 0:
             os.close(fault_fd)
 
-    def give_out(self, older_than: int = 0) -> None:
-        """Make records of unfinished lines."""
+    def give_out(self, *, quiet: bool = False) -> None:
+        """Make records of unfinished lines; see `CapturedStream.give_out`."""
         for stream in self.streams.values():
-            self._guard(lambda out=stream: out.give_out(older_than=older_than))
+            self._guard(lambda out=stream: out.give_out(quiet=quiet))
 
     def _guard(self, call: Callable[..., Any]) -> Any:
         try:
@@ -210,7 +207,7 @@ def check() -> None:
     capture = _current
     if capture is None or capture.pid != os.getpid():
         return
-    capture.give_out(TOUCH_AFTER)
+    capture.give_out(quiet=True)
     for descriptor in capture.descriptors:
         if sentence := descriptor.check():
             logging.getLogger("mplog.capture").warning(sentence)

@@ -175,12 +175,19 @@ def test_a_bar_is_kept_short(stream, records):
 def test_unfinished_lines_are_given_out(stream, records):
     """At the end, and after a while, an unfinished line is a record."""
     stream.write("begun")
-    stream.give_out(older_than=10**9)
+    stream.give_out(quiet=True)
     assert msgs(records) == []
-    stream.give_out()
+    stream._lines[threading.get_ident()].moment -= 2 * 10**9
+    stream.give_out(quiet=True)
     assert msgs(records) == ["begun"]
     stream.write(" and ended\n")
     assert msgs(records) == ["begun", " and ended"]
+    stream.write("\r50%")
+    stream._lines[threading.get_ident()].moment -= 2 * 10**9
+    stream.give_out(quiet=True)
+    assert len(records) == 2
+    stream.give_out()
+    assert msgs(records)[2:] == ["50%"]
 
 
 def outputs(tmp_path, progress=None, settings=SETTINGS):
@@ -220,6 +227,22 @@ def test_the_listener_takes_a_quiet_line_and_the_process_goes_on_behind_it(tmp_p
     assert msgs(records) == ["answer"]
     found._slots_at = 0.0
     assert drain(found, time.monotonic_ns())[0] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"), [("password=hunter2 and more", ""), ("x" * 20_000, "x" * (20_000 - _pending.ROOM))]
+)
+def test_of_a_line_that_was_taken_only_the_rest_is_left(tmp_path, board, records, text, rest):
+    """What had no room in the slot follows as a record; a redacted text is not cut at the wrong place."""
+    stream = CapturedStream(1, io.StringIO(), board, lambda text: text.replace("hunter2", "***"))
+    stream.write(text)
+    with open(tmp_path / ("abc" + OUT), "rb") as file:
+        pending = read_pending(file.fileno(), 1)
+    assert "hunter2" not in pending.text
+    outputs(tmp_path)._claim(str(tmp_path / ("abc" + SAID)), {}, 1, pending)
+    stream._lines[threading.get_ident()].moment -= 2 * 10**9
+    stream.write("\n")
+    assert msgs(records) == ([rest] if rest else [])
 
 
 def test_the_process_takes_its_quiet_line_back(tmp_path, board, records):
