@@ -82,7 +82,12 @@ def _enter(config: Config, given: frozenset[str]) -> Entry:
     try:
         spool.create()
         handle, joined = _session_of(spool, config)
-        settled = _joined(handle.config(), config, given) if joined else config
+        settled = config
+        if joined:
+            settled = _joined(handle.config(), config, given)
+            # This process's children take its settings, not those of the program that began the session.
+            session = {**json.loads(handle.session), "config": json.loads(settled.to_json())}
+            handle = handle._replace(session=json.dumps(session))
         here = worker.install(handle, settled, worker.EXPLICIT, capture=False)
         here.claim()
         if spool.listener_pid() is None:

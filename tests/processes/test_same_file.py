@@ -48,6 +48,33 @@ def test_two_programs_share_one_listener(tmp_path, read_log, eventually):
     assert messages == Counter([f"{name} {what}" for name in ("first", "second") for what in ("begins", "ends")])
 
 
+def test_the_level_is_each_programs_own_and_its_childrens(tmp_path, program, read_log, start_method):
+    """Level and capture are each process's own; its children take them from it."""
+    with start(tmp_path, "first") as first:
+        first.stdout.readline()
+        done = program(
+            """
+            import logging, multiprocessing, sys
+            import mplog
+
+            def work():
+                logging.debug("details")
+
+            if __name__ == "__main__":
+                multiprocessing.set_start_method(sys.argv[1])
+                with mplog.setup("app.json", console=False, level="DEBUG"):
+                    child = multiprocessing.Process(target=work)
+                    child.start()
+                    child.join()
+            """,
+            start_method,
+        )
+        first.communicate("\n", timeout=20)
+    assert done.err == ""
+    details = [record for record in read_log(tmp_path / "app.json") if record["msg"] == "details"]
+    assert [(record["level"], record["process"]) for record in details] == [("DEBUG", "Process-1")]
+
+
 def test_the_firsts_options_hold(tmp_path, program, read_log):
     """A different wish of the second program is one warning; its level is its own."""
     with start(tmp_path, "first") as first:
