@@ -83,7 +83,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
     ("the listener", {"listener": ("_supervise", "listener")}),
     ("the session", {"parent": ("_entry", "session")}),
     ("public names", {"both": ("__init__",)}),
-    ("programs", {"command": ("__main__", "demo", "pytest_plugin")}),
+    ("programs", {"command": ("__main__", "demo", "pytest_plugin", "recover")}),
 )
 # Packages whose modules are one layer each, and what of the rest they may import.
 PACKAGES = {

@@ -21,7 +21,7 @@ COMMANDS = (
     Command("errors", "mplog.viewer.errors", "group the exceptions by where they were raised"),
     Command("ps", "mplog.viewer.ps", "show the process tree: who lived, who died, and of what"),
     Command("check", "mplog.viewer.ledger", "prove from `seq` that no record is missing"),
-    Command("recover", "mplog.viewer.recover", "write what a dead session left in its journals into its log"),
+    Command("recover", "mplog.recover", "write what a dead session left in its journals into its log"),
     Command("level", "mplog.viewer.level", "change the level of a running session"),
     Command("sql", "mplog.viewer.sql", "query logs in SQL (needs duckdb)"),
     Command("lnav-format", "mplog.viewer.lnav", "print a format file for lnav"),
