@@ -204,6 +204,8 @@ class Ledger:
         self.lives: list[Life] = []
         self.records = 0
         self.unnumbered: dict[str, int] = {}
+        self.output = 0
+        """Lines of captured output, which nobody numbered: their `seq` is 0."""
         self.first_time = self.last_time = ""
         self.first_seq: int | None = None
         self.notes: dict[str, int] = {}
@@ -233,6 +235,9 @@ class Ledger:
 
     def _odd(self, line: LedgerLine) -> None:
         pid, seq = line.pid, line.seq
+        if seq == 0 and line.logger in ("stdout", "stderr"):
+            self.output += 1
+            return
         if pid is None or seq is None or seq < 1:
             self.unnumbered[line.process] = self.unnumbered.get(line.process, 0) + 1
             return

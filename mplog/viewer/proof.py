@@ -254,6 +254,9 @@ def unknowns(finding: Finding) -> list[str]:
     if finding.ledger.unnumbered:
         count = sum(finding.ledger.unnumbered.values())
         found.append(f"{plural(count, 'record')} of JSON without seq: not in the ledger.")
+    if finding.ledger.output:
+        lines = plural(finding.ledger.output, "line")
+        found.append(f"{lines} of captured output, which has no seq: whether all are there.")
     head = [life for life, account in books if account.head]
     if head:
         count = sum(account.head for _, account in books)
@@ -293,6 +296,7 @@ def report(finding: Finding, *, strict: bool = False) -> dict[str, object]:
         "damaged": finding.damaged,
         "before_start": sum(account.head for _, account in books),
         "without_seq": finding.text_records + sum(finding.ledger.unnumbered.values()),
+        "output": finding.ledger.output,
         "notes": finding.ledger.notes,
         "processes": [
             {

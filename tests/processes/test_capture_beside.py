@@ -2,6 +2,8 @@
 
 import json
 
+from mplog.__main__ import main
+
 
 def test_handlers_of_the_application_go_on_writing_to_the_terminal(program, read_log, tmp_path, start_method):
     """What a `StreamHandler` writes is log already: it goes where it went, in children too, and is no output."""
@@ -143,8 +145,8 @@ def test_output_survives_the_death_of_all(program, read_log, tmp_path):
     assert sorted(msgs) == ["begun", "printed", "raw", "raw half"]
 
 
-def test_output_does_not_disturb_the_ledger(program, read_log, tmp_path):
-    """Records of descriptors have `seq` 0, so the records that a process numbers are still 1, 2, 3 .."""
+def test_output_does_not_disturb_the_ledger(program, read_log, tmp_path, capsys):
+    """Records of descriptors have `seq` 0, so those that a process numbers are still 1, 2, 3 .., and `check` knows it."""
     program(
         """
         import logging, os
@@ -160,4 +162,6 @@ def test_output_does_not_disturb_the_ledger(program, read_log, tmp_path):
     log = read_log(tmp_path / "app.json")
     assert [record["seq"] for record in log if "fd" not in record] == list(range(1, 101))
     assert {record["seq"] for record in log if "fd" in record} == {0}
-    assert json.loads((tmp_path / "app.json").read_text().splitlines()[0]).keys() >= {"time", "seq"}
+    assert main(["check", str(tmp_path / "app.json"), "--strict", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["missing"], report["without_seq"], report["output"]) == (0, 0, 50)
