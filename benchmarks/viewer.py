@@ -49,6 +49,18 @@ def write_log(path: Path, size: int) -> int:
     return count
 
 
+def write_text(source: Path, path: Path) -> None:
+    """Write the records of a log in mplog's text layout."""
+    import json
+
+    from mplog.formatters import TextFormatter
+
+    layout = TextFormatter()
+    with source.open("rb") as lines, path.open("w", buffering=1 << 20) as file:
+        for line in lines:
+            file.write(layout.format_line(json.loads(line)) + "\n")
+
+
 def _written(path: Path, size: int) -> int:
     """Write a log in a process of its own: what it takes in memory would count for every later child."""
     program = (
@@ -135,7 +147,7 @@ def _records(run: Run | None, count: int, *, a_core: bool = False) -> str:
     return "fails" if run is None else f"{count / (run.cpu if a_core else run.wall) / 1e3:,.0f} k/s"
 
 
-def rows(large: Path, small: Path, counts: tuple[int, int], args: argparse.Namespace) -> Iterator[Row]:
+def rows(large: Path, small: Path, text: Path, counts: tuple[int, int], args: argparse.Namespace) -> Iterator[Row]:
     """Measure and yield the rows of the table."""
     size, rounds = large.stat().st_size, args.rounds
     last_minute = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(START + int(counts[0] * _STEP) - 60))
@@ -186,6 +198,14 @@ def rows(large: Path, small: Path, counts: tuple[int, int], args: argparse.Names
         lnav = measure(["lnav", "-n", str(small)], 1)
         found["lnav -n"] = _records(lnav, counts[1])
     yield Row(f"everything, coloured ({counts[1]:,} records)", "80 k/s a core", found)
+    in_text = [*MPLOG, "view", str(text)]
+    yield Row(
+        f"the same as text: `-l error`, {text.stat().st_size / 1e6:.0f} MB; everything", "",
+        {
+            "mplog a core": _rate(measure([*in_text, "-l", "error"], rounds, one), text.stat().st_size, a_core=True)
+            + ", " + _records(measure([*in_text, "--color", "always"], rounds, one), counts[1], a_core=True),
+        },
+    )  # fmt: skip
     runs = {
         "`-l error`": error,
         "everything": [*view, "-m", "500000"],
@@ -290,11 +310,12 @@ def main() -> int:
     args = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="mplog-bench-"))
     try:
-        large, small = directory / "large.json", directory / "small.json"
+        large, small, text = directory / "large.json", directory / "small.json", directory / "small.log"
         counts = _written(large, args.size * 1_000_000), _written(small, 60_000_000)
+        write_text(small, text)
         print(f"Machine: {machine()}" + (f", klp {_version([args.klp, '--version'])}" if args.klp else "") + "\n")
         print("| what | goal | measured |\n|---|---|---|")
-        for row in rows(large, small, counts, args):
+        for row in rows(large, small, text, counts, args):
             shown = "; ".join(
                 f"{name} **{value}**" if name.startswith("mplog") else f"{name} {value}"
                 for name, value in row.found.items()

@@ -37,12 +37,12 @@ class Pretty:
         self._names = look.names
         self._calendar = Calendar(look.zone)
         self._clocks: dict[str, tuple[str, str]] = {}
-        self._heads: dict[tuple[str, int | None, str, str, str], tuple[str, str]] = {}
+        self._heads: dict[tuple[str, int | None, str, str, str], tuple[str, str, str]] = {}
         self._pids: dict[str, int | None] = {}
         self._fields = FieldText(look)
         self._lanes = Lanes(look.lanes, look.colour, look.width, look.lane_count) if look.lanes else None
         self._last: dict[object, float] = {}
-        self._tracebacks: dict[str, list[str]] = {}
+        self._tracebacks: dict[tuple[str, str], str] = {}
         colour = look.colour
         self._dim, self._reset = (colours.DIM, colours.RESET) if colour else ("", "")
 
@@ -71,8 +71,10 @@ class Pretty:
                 head = self._head(record)
             msg = record.msg
             fields = tail_of(record) if record.fields or self._fields.extra else ""
-            if plain and record.exc is None and msg.isprintable() and "\n" not in fields:
+            if plain and msg.isprintable() and "\n" not in fields:
                 add(f"{clock}{fraction} {head[0]}{msg}{head[1]}{fields}\n")
+                if record.exc is not None:
+                    add(self._below(record.exc, head[2]))
             else:
                 add(self._general(record, f"{clock}{fraction}", head, fields))
         return "".join(out)
@@ -123,7 +125,7 @@ class Pretty:
             name = f"{name[: LONGEST_NAME - 13]}…{name[-12:]}"
         return escape(name)
 
-    def _head(self, record: Record) -> tuple[str, str]:
+    def _head(self, record: Record) -> tuple[str, str, str]:
         look, reset = self.look, self._reset
         label = self.label(record)
         if len(label) > self._names and (self.grow or not self._names):
@@ -143,7 +145,7 @@ class Pretty:
         text += f"{shown}{pad if level else ''}{logger}{style}"
         if len(self._heads) > _CACHED:
             self._heads.clear()
-        head = (text, reset if style else "")
+        head = (text, reset if style else "", self._gutter(record, 0, ""))
         self._heads[record.process, record.pid, record.level, record.logger, record.source] = head
         return head
 
@@ -156,31 +158,32 @@ class Pretty:
             return colours.of_name(record.logger) if record.logger else ""
         return colours.of_name(record.process) if record.process else colours.of_name(str(record.pid or ""))
 
-    def _general(self, record: Record, clock: str, head: tuple[str, str], fields: str) -> str:
+    def _general(self, record: Record, clock: str, head: tuple[str, str, str], fields: str) -> str:
         delta = self._delta(record) if self.look.delta else ""
         lanes, more_lanes = self._lanes.of(record) if self._lanes is not None else ("", "")
         first, *rest = escape_lines(record.msg).split("\n")
         fields, *blocks = fields.split("\n")
         rest += blocks
         if record.exc is not None:
-            rest += self._traceback(record.exc)
+            rest += tracebacks.render(record.exc, self.look.tb, colour=self.look.colour)
         line = f"{clock}{delta} {self._reset}{lanes}{head[0]}{first}{head[1]}{fields}\n"
         if not rest:
             return line
         gutter = self._gutter(record, len(delta), more_lanes)
         return line + "".join(f"{gutter}{text}\n" for text in rest)
 
-    def _traceback(self, exc: dict[str, Any]) -> list[str]:
-        """Return an exception's lines, remembered by its text: the same error comes again and again."""
+    def _below(self, exc: dict[str, Any], gutter: str) -> str:
+        """Return an exception behind the gutter, remembered by its text: the same error comes again and again."""
         text = exc.get("text")
-        if type(text) is not str or len(text) > _LONGEST_REMEMBERED:
-            return tracebacks.render(exc, self.look.tb, colour=self.look.colour)
-        known = self._tracebacks.get(text)
+        key = (gutter, text) if type(text) is str and len(text) <= _LONGEST_REMEMBERED else None
+        known = self._tracebacks.get(key) if key is not None else None
         if known is None:
-            if len(self._tracebacks) >= 256:
-                self._tracebacks.clear()
-            known = tracebacks.render(exc, self.look.tb, colour=self.look.colour)
-            self._tracebacks[text] = known
+            lines = tracebacks.render(exc, self.look.tb, colour=self.look.colour)
+            known = "".join(f"{gutter}{line}\n" for line in lines)
+            if key is not None:
+                if len(self._tracebacks) >= 256:
+                    self._tracebacks.clear()
+                self._tracebacks[key] = known
         return known
 
     def _gutter(self, record: Record, extra: int, lanes: str) -> str:

@@ -240,13 +240,47 @@ def _show(view: View, output: Output) -> None:
     if parallel.fits(view, look):
         parallel.show(view, plan, look, output, progress)
         return
+    if _plain_way(view, plan):
+        write(view, _joined(forward(view.sources[0], plan, progress)), look, output, progress)
+        return
     if view.args.cursor_file:
         from mplog.viewer.cursors import from_cursor
 
         records: Iterable[Record] = from_cursor(view, plan)
     else:
         records = selected(view, plan, progress)
-    write(view, records, look, output, progress)
+    if plan.every_record:
+        _write_groups(view, records, look, output)
+    else:
+        write(view, _batches(records), look, output, progress)
+
+
+def _plain_way(view: View, plan: Plan) -> bool:
+    """Say whether the batches of one log can be shown as they come."""
+    args = view.args
+    apart = args.reverse or args.cursor_file or args.max_count is not None or view.last is not None
+    return len(view.sources) == 1 and not apart and not plan.every_record
+
+
+def _joined(batches: Batches) -> Batches:
+    """Yield batches, the first ones joined until there is enough to measure the names."""
+    first: list[Record] = []
+    enough = False
+    try:
+        for batch in batches:
+            if enough:
+                yield batch
+                continue
+            first += batch
+            if len(first) >= _FIRST:
+                enough = True
+                yield first
+    except ViewerError:
+        if first and not enough:
+            yield first
+        raise
+    if first and not enough:
+        yield first
 
 
 def selected(view: View, plan: Plan, progress: Progress | None = None) -> Iterator[Record]:
@@ -299,13 +333,10 @@ def last_records(view: View, plan: Plan, count: int) -> list[Record]:
     return records[-count:] if count else []
 
 
-def write(view: View, records: Iterable[Record], look: Look, output: Output, progress: Progress | None = None) -> None:
-    """Render records and write them in batches, with their context if asked for."""
-    if view.before or view.after:
-        _write_groups(view, records, look, output)
-        return
+def write(view: View, batches: Batches, look: Look, output: Output, progress: Progress | None = None) -> None:
+    """Render and write batches of records; the first one decides how wide the names are."""
     render: Renderer | None = None
-    for batch in _batches(records):
+    for batch in batches:
         if progress is not None:
             progress.clear()
         if render is None:
