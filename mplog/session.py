@@ -311,6 +311,13 @@ def setup(
     global _current
     if _current is not None and not _current._closed and _current._pid == os.getpid():
         if _current.file == settings.file:
+            ours = _current._config._asdict()
+            wished = [name for name in given if name in ours and getattr(settings, name) != ours[name]]
+            if wished:
+                worker.warn(
+                    f"this process logs to {settings.file!r} already; `{'`, `'.join(wished)}` of this call "
+                    f"{'is' if len(wished) == 1 else 'are'} not used (`Session.set_level` changes levels)."
+                )
             return _current
         if not settings.force:
             raise SessionError(

@@ -86,9 +86,12 @@ def test_stats_count_every_process(session):
     assert session.stats()["records"] == 7
 
 
-def test_the_same_file_gives_the_same_session(session, tmp_path):
+def test_the_same_file_gives_the_same_session(session, tmp_path, capsys):
     """A second `setup` on the same file returns the session; on another one it raises, and says how to go on."""
     assert mplog.setup(tmp_path / "app.json", console=False) is session
+    assert capsys.readouterr().err == ""
+    assert mplog.setup(tmp_path / "app.json", console=False, level="DEBUG") is session
+    assert "`level` of this call is not used" in capsys.readouterr().err
     with pytest.raises(mplog.SessionError, match="`force=True`"):
         mplog.setup(tmp_path / "other.json")
     assert not (tmp_path / "other.json").exists()
