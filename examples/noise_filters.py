@@ -33,8 +33,6 @@ def work():
     for row in range(100):
         logging.getLogger("rows").debug("reading row %d", row)
     logging.getLogger("rows").error("row 99 is broken")
-    SAMPLE.report()
-    LIMIT.report()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import atexit
 import logging
 import math
 import os
-import sys
 import threading
 import time
 import weakref
@@ -55,7 +54,7 @@ class _Counting(logging.Filter):
         self.keep = _level(keep)
         self._lock = threading.Lock()
         self._sites: dict[tuple[str, str], _Site] = {}
-        self._pid = 0
+        self._announced = False
         _all.add(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -97,7 +96,7 @@ class _Counting(logging.Filter):
     def forget(self) -> None:
         """Leave the counts to the parent. Runs in a forked child."""
         self._lock = threading.Lock()
-        self._sites, self._pid = {}, 0
+        self._sites = {}
 
     def _decide(self, logger: str, msg: object) -> int:
         """Return -1 to leave a record out, else how many were left out before it."""
@@ -112,9 +111,8 @@ class _Counting(logging.Filter):
                 left_out, site.left_out = site.left_out, 0
                 return left_out
             site.left_out += 1
-            first = not self._pid
-            self._pid = 1
-        if first:
+        if not self._announced:
+            self._announced = True
             _report_at_end()
         return -1
 
@@ -289,14 +287,19 @@ class DebugRing(logging.Filter):
         here = worker.current
         if here is None:
             return
-        head, tail = encode_record(record, 0, max_record=here.max_record - 64, redact=here.redact)
+        head, tail = encode_record(
+            record,
+            0,
+            max_record=here.max_record - 64,
+            redact=here.redact,
+            show_locals=here.config.show_locals,
+        )
         self._pushed_out += len(self._ring) == self._ring.maxlen
         self._ring.append((head, tail, record.levelno))
 
 
 _NOT_FIELDS = frozenset(("event", "logger", "level", "exc_info", "_record", "_from_structlog"))
 _all: weakref.WeakSet[Any] = weakref.WeakSet()
-_reporting_pid = 0
 
 
 def _is_number(value: object) -> bool:
@@ -324,15 +327,9 @@ def _drop_event() -> BaseException:
 
 
 def _report_at_end() -> None:
-    """Have the counts said at the end of this process: as an exit hook, and as one of multiprocessing's children."""
-    global _reporting_pid
-    if _reporting_pid == os.getpid():
-        return
-    _reporting_pid = os.getpid()
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.Finalize(None, _report_all, exitpriority=-900)
-    else:
+    """Have the counts said when this process ends or leaves its session."""
+    if _report_all not in worker.leaving:
+        worker.leaving.append(_report_all)
         atexit.register(_report_all)
 
 

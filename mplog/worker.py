@@ -159,8 +159,8 @@ class Worker:
     def end(self) -> None:
         """Say goodbye: what was dropped is reported and the owner file says that the process ended in order."""
         with contextlib.suppress(Exception):
-            if _capture is not None:
-                _capture.flush()
+            if not self.ended:
+                _say_last()
             with self._lock:
                 if self._owner is None or self.ended:
                     return
@@ -292,6 +292,8 @@ class _Attachment:
 
 current: Worker | None = None
 """The session this process belongs to."""
+leaving: list[Callable[[], object]] = []
+"""Called when this process ends or leaves its session, while it can still log."""
 undoing: list[Callable[[], object]] = []
 """What else has to be put back when this process leaves its session."""
 _attachment: _Attachment | None = None
@@ -348,9 +350,16 @@ def begin_capture(worker: Worker) -> None:
         capture.install(worker)
 
 
+def _say_last() -> None:
+    for call in (*leaving, *((_capture.flush,) if _capture is not None else ())):
+        with contextlib.suppress(Exception):  # each of them costs itself only
+            call()
+
+
 def uninstall() -> None:
     """Detach this process from its session and put `logging` back as it was."""
     global current, _attachment, _capture
+    _say_last()
     if _capture is not None:
         _capture.uninstall()
         _capture = None

@@ -229,7 +229,6 @@ def test_counts_are_said_at_the_end_of_a_worker(program, read_log, tmp_path, sta
                 child = multiprocessing.Process(target=work, name="W")
                 child.start()
                 child.join()
-                few.report()
         """,
         start_method,
     )

@@ -146,7 +146,7 @@ def test_output_survives_the_death_of_all(program, read_log, tmp_path):
 
 
 def test_output_does_not_disturb_the_ledger(program, read_log, tmp_path, capsys):
-    """Records of descriptors have `seq` 0, so those that a process numbers are still 1, 2, 3 .., and `check` knows it."""
+    """Records of descriptors have `seq` 0, so what a process numbers is still 1, 2, 3 .., and `check` knows it."""
     program(
         """
         import logging, os
