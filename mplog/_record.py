@@ -118,7 +118,12 @@ def timestamp(created: float) -> str:
 
 
 def encode_record(
-    record: logging.LogRecord, key: int, *, max_record: int = 1 << 20, redact: Redact | None = None
+    record: logging.LogRecord,
+    key: int,
+    *,
+    max_record: int = 1 << 20,
+    redact: Redact | None = None,
+    show_locals: bool = False,
 ) -> tuple[bytes, bytes]:
     """Return the two halves of a record's line; the decimal ``seq`` belongs between them.
 
@@ -131,12 +136,13 @@ def encode_record(
         max_record: Bytes of the whole line, at least 1024. A longer one loses the middle of its texts and
             gets ``truncated``: the characters of message, exception and own fields before the cut.
         redact: Called with message, own fields and exception data before any of it is encoded.
+        show_locals: Write exceptions with the local variables of their frames.
     """
     try:
         state = record.__dict__
         msg, own = _content(record, state)
         try:
-            exc = _exception(state)
+            exc = _exception(state, show_locals)
         except Exception:  # the exception's own code: the message is worth more than its traceback
             exc = {"type": "", "module": "", "message": "<unprintable>", "frames": []}
         whole = len(msg)
@@ -203,14 +209,14 @@ def _event(msg: dict[str, Any], state: dict[str, Any], own: dict[str, Any]) -> t
     return text, fields
 
 
-def _exception(state: dict[str, Any]) -> dict[str, Any] | None:
+def _exception(state: dict[str, Any], show_locals: bool) -> dict[str, Any] | None:
     """Return a record's exception as data, if it has one."""
     info, text = state.get("exc_info"), state.get("exc_text")
     if not info and not text and "_name" not in state:
         return None
     if not info and type(msg := state.get("msg")) is dict:
         info = msg.get("exc_info")
-    if info and (data := exception_data(info)) is not None:
+    if info and (data := exception_data(info, locals=show_locals)) is not None:
         return data
     return text_data(safe_str(text)) if text else None
 

@@ -120,6 +120,7 @@ CHECKS: Final[dict[str, Callable[[Any, str], Any]]] = {
     "listener": _choice("auto", "process", "thread"),
     "capture": _capture,
     "redact": check_redact,
+    "show_locals": parse_bool,
     "overflow": _choice("block", "drop"),
     "block_timeout": _block_timeout,
     "max_record": _size_within(1 << 10, 1 << 30),

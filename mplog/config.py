@@ -85,6 +85,8 @@ class Config(NamedTuple):
     """What else becomes records: names of `CAPTURES`."""
     redact: tuple[str, ...] = ()
     """Key names, `"re:<pattern>"` and `"package.module:function"` that take out secrets."""
+    show_locals: bool = False
+    """Whether exceptions are written with the local variables of their frames, which may hold secrets."""
     overflow: str = "block"
     """`"block"` or `"drop"`: what a worker does when its journals are above `quota`."""
     block_timeout: float = 2.0

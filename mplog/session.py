@@ -253,6 +253,7 @@ def setup(
     listener: Any = UNSET,
     capture: Any = UNSET,
     redact: Any = UNSET,
+    show_locals: Any = UNSET,
     overflow: Any = UNSET,
     block_timeout: Any = UNSET,
     max_record: Any = UNSET,
@@ -292,6 +293,7 @@ def setup(
         capture: what else becomes records: `"warnings"`, `"exceptions"`, `"stdout"`, `"stderr"`, `"fd"`,
             `"faulthandler"`.
         redact: keys, ``"re:..."`` patterns and dotted functions that take secrets out before anything is written.
+        show_locals: whether exceptions come with the local variables of their frames; they may hold secrets.
         overflow: `"block"` or `"drop"`: what a call does when this process's journals are above `quota`.
         block_timeout: seconds a call may wait before its record is dropped and counted.
         max_record: bytes above which a record is cut.

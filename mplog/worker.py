@@ -126,7 +126,13 @@ class Worker:
                 after_fork()
             # The key belongs to the moment the record was made, or files would be out of order by what rendering took.
             key = _clock.key_of(record.created)
-            head, tail = encode_record(record, key, max_record=self.max_record, redact=self.redact)
+            head, tail = encode_record(
+                record,
+                key,
+                max_record=self.max_record,
+                redact=self.redact,
+                show_locals=self.config.show_locals,
+            )
             (self.journal or self.open()).write(head, tail, record.levelno)
             if key >= self.check_at:
                 self.check(key)

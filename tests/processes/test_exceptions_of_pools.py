@@ -160,3 +160,36 @@ def test_a_redaction_that_raises_fails_closed(program, read_log, tmp_path, start
     program(FAILING, start_method, function)
     assert [record["msg"] for record in read_log(tmp_path / "app.json")] == ["[redaction failed]"] * 2
     assert "secret" not in (tmp_path / "app.json").read_text()
+
+
+LOCALS = """
+    import logging
+    import multiprocessing
+    import sys
+
+    import mplog
+
+    def work():
+        password, answer = "hidden", 42
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            logging.getLogger("app").exception("x")
+            mplog.get_logger("app").exception("x")
+
+    if __name__ == "__main__":
+        with mplog.setup("app.json", console=False, show_locals=sys.argv[2] == "asked", redact=["password"]):
+            process = multiprocessing.get_context(sys.argv[1]).Process(target=work)
+            process.start()
+            process.join()
+"""
+
+
+@pytest.mark.parametrize("asked", ["asked", "not asked"])
+def test_local_variables_only_if_asked_for(program, read_log, tmp_path, start_method, asked):
+    """`show_locals=True` writes the local variables of each frame, without secrets; by default there are none."""
+    program(LOCALS, start_method, asked)
+    frames = [record["exc"]["frames"][-1] for record in read_log(tmp_path / "app.json")]
+    assert len(frames) == 2
+    expected = {"password": "[redacted]", "answer": "42"} if asked == "asked" else None
+    assert [frame.get("locals") for frame in frames] == [expected] * 2
