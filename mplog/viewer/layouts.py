@@ -22,13 +22,13 @@ _NEXT = re.compile(rb"\n" + _STAMP)
 def sniff(sample: bytes) -> str | None:
     """Return the layout of a sample that begins with a line: JSON, TEXT, or None for anything else."""
     lines = sample.split(b"\n")[:-1][:_LINES]
-    if sample[:1] == b"{":
-        return JSON if _all_json(lines) else None
+    if _all_json(lines):
+        return JSON
     return TEXT if _all_text(lines) else None
 
 
 def _all_json(lines: list[bytes]) -> bool:
-    """Say whether the whole JSON lines are mplog's own, in its own spelling; damaged ones may stand between."""
+    """Say whether the lines are mplog's own JSON, in its own spelling; a tenth of them may be damaged."""
     seen = 0
     for line in lines:
         if not line.startswith(b"{"):
@@ -38,7 +38,7 @@ def _all_json(lines: list[bytes]) -> bool:
                 return False
             continue
         seen += 1
-    return seen > 0
+    return seen > 0 and seen * 10 >= len(lines) * 9
 
 
 def _all_text(lines: list[bytes]) -> bool:
