@@ -163,9 +163,9 @@ class Session:
             if counts is not None:
                 self._read_stats(counts.fileno(), min(1.0, timeout))
         if self._watches_bars:
-            from mplog import _router
+            from mplog import _bars
 
-            _router.disarm()
+            _bars.disarm()
         if not done:
             worker.warn(
                 f"not everything was in {self.file or 'the console'!r} within {timeout:g} s; the rest waits in "
@@ -312,9 +312,10 @@ def setup(
     settings = load(given)
     global _current
     if _current is not None and not _current._closed and _current._pid == os.getpid():
-        if _current.file == settings.file:
+        if _same_file(_current.file, settings.file):
             ours = _current._config._asdict()
-            wished = [name for name in given if name in ours and getattr(settings, name) != ours[name]]
+            asked = [name for name in given if name in ours and name != "file"]
+            wished = [name for name in asked if getattr(settings, name) != ours[name]]
             if wished:
                 worker.warn(
                     f"this process logs to {settings.file!r} already; `{'`, `'.join(wished)}` of this call "
@@ -331,6 +332,10 @@ def setup(
     return _current
 
 
+def _same_file(one: str | None, other: str | None) -> bool:
+    return one == other or bool(one and other and os.path.realpath(one) == os.path.realpath(other))
+
+
 def _begin(config: Config, given: frozenset[str]) -> Session:
     from multiprocessing import util
 
@@ -338,9 +343,9 @@ def _begin(config: Config, given: frozenset[str]) -> Session:
     session = Session(entry.handle, config=entry.config, thread=entry.thread)
     terminal = _descriptors.original(1 if entry.config.console == "stdout" else 2)
     if not entry.joined and entry.config.console != "off" and os.isatty(terminal):
-        from mplog import _router
+        from mplog import _bars
 
-        session._watches_bars = _router.arm(session._spool, terminal)
+        session._watches_bars = _bars.arm(session._spool, terminal)
     # After the children were joined, before the interpreter goes: daemonic threads still run then.
     session._finalizer = util.Finalize(None, session.close, exitpriority=-1000)
     return session

@@ -88,7 +88,9 @@ def test_stats_count_every_process(session):
 
 def test_the_same_file_gives_the_same_session(session, tmp_path, capsys):
     """A second `setup` on the same file returns the session; on another one it raises, and says how to go on."""
+    (tmp_path / "link").symlink_to(tmp_path)
     assert mplog.setup(tmp_path / "app.json", console=False) is session
+    assert mplog.setup(tmp_path / "link" / "app.json", console=False) is session
     assert capsys.readouterr().err == ""
     assert mplog.setup(tmp_path / "app.json", console=False, level="DEBUG") is session
     assert "`level` of this call is not used" in capsys.readouterr().err
