@@ -22,6 +22,7 @@ _OWN = (
     "overflow",
     "block_timeout",
     "redact",
+    "show_locals",
     "max_record",
     "quota",
     "spool",
