@@ -25,6 +25,8 @@ from mplog._pending import QUIET, QUIET_BAR, Board, create_file, read_header
 
 NAMES = {1: "stdout", 2: "stderr"}
 LEVELS = {1: logging.INFO, 2: logging.WARNING}
+_EMIT = logging.StreamHandler.emit.__code__
+"""What handlers of `logging` write is log already; as output it would be in the log twice."""
 LONGEST = 1 << 20
 """Characters of an unfinished line above which it becomes a record as it is."""
 
@@ -115,9 +117,9 @@ class CapturedStream(io.TextIOBase):
             if not isinstance(text, str):
                 raise TypeError(f"write() argument must be str, not {type(text).__name__}")
             text = str(text)
-        if _descriptors.is_exempt():
-            return self._pass_on(text)
         frame = sys._getframe(1)
+        if frame.f_code is _EMIT or _descriptors.is_exempt():
+            return self._pass_on(text)
         ready = self._take(text)
         if ready:
             self._log(ready, (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))

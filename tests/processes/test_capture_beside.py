@@ -14,6 +14,9 @@ def test_handlers_of_the_application_go_on_writing_to_the_terminal(program, read
         import mplog
 
         def work():
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter("LATER %(message)s"))
+            logging.getLogger().addHandler(handler)
             logging.warning("of the child")
             os.write(2, b"raw\\n")
 
@@ -30,7 +33,12 @@ def test_handlers_of_the_application_go_on_writing_to_the_terminal(program, read
     )
     log = read_log(tmp_path / "app.json")
     assert sorted(record["msg"] for record in log) == ["of the child", "of the parent", "raw"]
-    assert sorted(done.err.splitlines()) == ["BASIC afterwards", "BASIC of the child", "BASIC of the parent"]
+    assert sorted(done.err.splitlines()) == [
+        "BASIC afterwards",
+        "BASIC of the child",
+        "BASIC of the parent",
+        "LATER of the child",
+    ]
 
 
 def test_a_handler_in_a_listener_thread_does_not_run_in_circles(program, read_log, tmp_path):
