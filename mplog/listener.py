@@ -20,8 +20,8 @@ from typing import Any
 from mplog import _certificate, _lock
 from mplog._batch import Batch, BatchWriter
 from mplog._commit import CommitLog, Intent
-from mplog._control import Expiry
 from mplog._delivery import Delivery, HandlerTarget, say
+from mplog._expiry import Expiry
 from mplog._intake import Intake
 from mplog._merge import Range, bound, count_late, key_of, merge
 from mplog._raw import Outputs

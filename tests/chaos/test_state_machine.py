@@ -1,6 +1,7 @@
 """H1: writers, crashes of writers and of the listener, rotation, full disks, in any order, against a list model."""
 
 import contextlib
+import gc
 import logging
 import os
 import re
@@ -181,24 +182,43 @@ class Session(RuleBasedStateMachine):
                 if not busy and not self.listener._is_waiting():
                     break
             assert not self.listener._is_waiting()
-            found: dict[int, list[int]] = {}
-            for path in self.files():
-                data = path.read_bytes()
-                assert data.endswith(b"\n") or not data
-                for match in re.finditer(rb'"msg":"w (\d+) (\d+) x*"', data):
-                    found.setdefault(int(match[1]), []).append(int(match[2]))
-            for writer in self.writers + self.dead:
-                assert found.get(writer.name, []) == writer.written, writer.name
+            self.compare()
         finally:
             self.listener.close()
             shutil.rmtree(self.directory)
+            self.listener = self.writers = self.dead = None
+            self.close_what_crashes_left()
+
+    def compare(self) -> None:
+        """Each record once; in order in each file, and from file to file unless others have renamed one."""
+        found: dict[int, list[int]] = {}
+        for path in self.files():
+            data = path.read_bytes()
+            assert data.endswith(b"\n") or not data
+            here: dict[int, list[int]] = {}
+            for match in re.finditer(rb'"msg":"w (\d+) (\d+) x*"', data):
+                here.setdefault(int(match[1]), []).append(int(match[2]))
+            for name, numbers in here.items():
+                assert numbers == sorted(numbers), (path, name)
+                found.setdefault(name, []).extend(numbers)
+        for writer in self.writers + self.dead:
+            numbers = found.get(writer.name, [])
+            assert (sorted(numbers) if self.calls else numbers) == writer.written, writer.name
+
+    def close_what_crashes_left(self) -> None:
+        """Close the descriptors that a killed process would not have."""
+        gc.collect()
+        for entry in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/self/fd/{entry}").startswith(str(self.directory)):
+                    os.close(int(entry))
 
     def files(self) -> list[Path]:
         """Return all files of the log, oldest first."""
 
-        def age(path: Path) -> tuple[float, int]:
-            first = re.search(rb'"time":"([^"]*)"', path.read_bytes()[:200])
-            return (first[1] if first else b"9",)
+        def age(path: Path) -> int:
+            number = path.name.removeprefix("app.json.")
+            return -int(number) if number.isdigit() else 0
 
         return sorted((p for p in self.directory.iterdir() if p.name.startswith("app.json")), key=age)
 
