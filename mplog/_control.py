@@ -30,8 +30,6 @@ FILE = "control.json"
 EVER = 1 << 63
 LONGEST = 366 * 86400.0
 """Seconds that a change may last at most."""
-LOOK_EVERY = 200_000_000
-"""Nanoseconds between two looks of the listener for what has run out."""
 _PATIENCE = 1.0
 """Seconds to wait for `logging`'s own lock: a signal may come while another thread holds it."""
 
@@ -73,9 +71,7 @@ def change(
 
     wish = Change(parse_level(level, "level"), _logger_name(logger), _pattern(process), _until(duration))
     if spool.read_session() is None:
-        raise SessionError(
-            f"the session in {spool.path!r} has ended; there is no process to change `level` in."
-        )
+        raise SessionError(f"the session in {spool.path!r} has ended; there is no process to change `level` in.")
     with _writing(spool):
         now = time.monotonic_ns()
         kept = [
@@ -116,9 +112,7 @@ def _until(duration: object) -> int | None:
         return None
     seconds = parse_interval(duration, "duration")
     if not 0 < seconds <= LONGEST:
-        raise ConfigError(
-            f"`duration` is {duration!r}; use more than 0 seconds, a year at most, or None for ever."
-        )
+        raise ConfigError(f"`duration` is {duration!r}; use more than 0 seconds, a year at most, or None for ever.")
     return time.monotonic_ns() + int(seconds * 1e9)
 
 
@@ -299,35 +293,3 @@ def process_name() -> str:
     """Return what `multiprocessing` calls this process."""
     process = sys.modules.get("multiprocessing.process")
     return str(process.current_process().name) if process else "MainProcess"
-
-
-class Expiry:
-    """Announce that changes have run out. Runs in the listener.
-
-    Args:
-        spool: the session's directory.
-    """
-
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self._path = spool.file(FILE)
-        self._seen = (0, 0)
-        self._look_at = 0
-        self._ends: list[int] = []
-
-    def look(self, now: int) -> None:
-        """Announce what has run out until `now` (monotonic ns); never raises."""
-        if now < self._look_at:
-            return
-        self._look_at = now + LOOK_EVERY
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return
-        if (found.st_ino, found.st_mtime_ns) != self._seen:
-            self._seen = (found.st_ino, found.st_mtime_ns)
-            self._ends = [found.until for found in read_changes(self._spool) if found.until is not None]
-        if any(end <= now for end in self._ends):
-            self._ends = [end for end in self._ends if end > now]
-            with contextlib.suppress(OSError):
-                announce(self._spool, own=expects_signal())

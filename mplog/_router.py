@@ -1,25 +1,20 @@
-"""Progress bars of tqdm and rich in this process, and console lines that appear above them. Runs in the parent.
+"""Console lines that appear above the progress bars of this process. Runs in the parent.
 
     listener --FIFO `terminal`--> thread here --> tqdm's or rich's own way to write above bars --> terminal
 
 While a bar is up, this process alone writes to its terminal: two that do tear each other's lines. The thread lives
-only as long as there are bars. Both libraries are noticed when they are imported, before or after `setup`.
+only as long as there are bars (see `_bars`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib.abc
-import importlib.machinery
 import os
 import select
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any
 
 from mplog._spool import Spool
@@ -154,7 +149,7 @@ def _above(bars: list[Any], fd: int, data: bytes) -> None:
         _write_all(fd, data)
         return
     with tqdm.tqdm.get_lock():
-        shown = [bar for bar in list(getattr(tqdm.tqdm, "_instances", ())) if _is_up(bar)]
+        shown = [bar for bar in list(getattr(tqdm.tqdm, "_instances", ())) if is_up(bar)]
         for bar in shown:
             bar.clear(nolock=True)
             bar.fp.flush()
@@ -164,7 +159,7 @@ def _above(bars: list[Any], fd: int, data: bytes) -> None:
             bar.refresh(nolock=True)
 
 
-def _is_up(bar: Any) -> bool:
+def is_up(bar: Any) -> bool:
     """Tell whether a tqdm bar has been drawn on a terminal."""
     with contextlib.suppress(Exception):  # files that are none
         return hasattr(bar, "start_t") and os.isatty(bar.fp.fileno())
@@ -174,143 +169,3 @@ def _is_up(bar: Any) -> bool:
 def _write_all(fd: int, data: bytes) -> None:
     while data:
         data = data[os.write(fd, data) :]
-
-
-# How the libraries are noticed.
-
-
-def _watch_tqdm(module: ModuleType) -> Callable[[], None]:
-    bars: Any = module.tqdm
-    init, close = bars.__init__, bars.close
-
-    @functools.wraps(init)
-    def begin(self: Any, *args: Any, **options: Any) -> None:
-        if _router is not None and not options.get("disable"):
-            with contextlib.suppress(Exception):  # before the first drawing
-                _router.begin(self)
-        init(self, *args, **options)
-        if _router is not None and (self.disable or not _is_up(self)):
-            _router.end(self)
-
-    @functools.wraps(close)
-    def end(self: Any) -> None:
-        try:
-            close(self)
-        finally:
-            if _router is not None:
-                _router.end(self)
-
-    bars.__init__, bars.close = begin, end
-
-    def undo() -> None:
-        if bars.__init__ is begin and bars.close is end:
-            bars.__init__, bars.close = init, close
-
-    return undo
-
-
-def _watch_rich(module: ModuleType) -> Callable[[], None]:
-    live: Any = module.Live
-    start, stop = live.start, live.stop
-
-    @functools.wraps(start)
-    def begin(self: Any, *args: Any, **options: Any) -> None:
-        if _router is not None and self.console.is_terminal:
-            with contextlib.suppress(Exception):
-                _router.begin(self)
-        start(self, *args, **options)
-
-    @functools.wraps(stop)
-    def end(self: Any) -> None:
-        try:
-            stop(self)
-        finally:
-            if _router is not None:
-                _router.end(self)
-
-    live.start, live.stop = begin, end
-
-    def undo() -> None:
-        if live.start is begin and live.stop is end:
-            live.start, live.stop = start, stop
-
-    return undo
-
-
-_WATCHED = {"tqdm.std": _watch_tqdm, "rich.live": _watch_rich}
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Let others find a module, and look at it once it is imported."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Return what the other finders find, with our loader around theirs."""
-        if fullname not in _WATCHED:
-            return None
-        for finder in sys.meta_path:
-            find = getattr(finder, "find_spec", None)
-            spec = find(fullname, path, target) if find is not None and finder is not self else None
-            if spec is not None:
-                if isinstance(spec.loader, importlib.machinery.SourceFileLoader):
-                    spec.loader = _Loader(spec.loader.name, spec.loader.path)
-                return spec  # type: ignore[no-any-return]
-        return None
-
-
-class _Loader(importlib.machinery.SourceFileLoader):
-    """Load a module and watch its bars."""
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the module's code."""
-        super().exec_module(module)
-        _watch(module)
-
-
-_router: Router | None = None
-_undo: list[Callable[[], None]] = []
-_finder = _Finder()
-
-
-def _watch(module: ModuleType) -> None:
-    if _router is not None:
-        with contextlib.suppress(AttributeError):  # another version than we know
-            _undo.append(_WATCHED[module.__name__](module))
-
-
-def arm(spool: Spool, fd: int) -> bool:
-    """Watch for bars if a session's console is a terminal. Runs in the process that has set it up."""
-    global _router
-    if not os.isatty(fd):
-        return False
-    disarm()
-    _router = Router(spool, fd)
-    for name in _WATCHED:
-        if name in sys.modules:
-            _watch(sys.modules[name])
-    sys.meta_path.insert(0, _finder)
-    return True
-
-
-def disarm() -> None:
-    """Watch no more, and write what is on its way."""
-    global _router
-    router, _router = _router, None
-    if router is not None:
-        router.close()
-    while _undo:
-        _undo.pop()()
-    with contextlib.suppress(ValueError):
-        sys.meta_path.remove(_finder)
-
-
-def _after_fork() -> None:
-    """Leave the bars to the parent."""
-    global _router
-    router, _router = _router, None
-    if router is not None:
-        router.forget()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -49,11 +49,12 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
         "settings, and the two ends of a journal",
         {
             "both": ("_handler_specs", "config"),
-            "parent": ("_checks", "_paths", "_router", "_settings"),
+            "parent": ("_bars", "_checks", "_paths", "_router", "_settings"),
             "listener": (
                 "_batch",
                 "_certificate",
                 "_delivery",
+                "_expiry",
                 "_fold",
                 "_intake",
                 "_raw",
