@@ -1,4 +1,4 @@
-"""The examples for structlog and context run under every start method and print what they say."""
+"""The examples for structlog, context, exceptions and redaction run under every start method and print what they say."""
 
 import ast
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-NAMES = [*sorted(EXAMPLES.glob("structlog_*.py")), *sorted(EXAMPLES.glob("context_*.py"))]
+KINDS = ("structlog", "context", "exceptions", "redaction")
+NAMES = [path for kind in KINDS for path in sorted(EXAMPLES.glob(f"{kind}_*.py"))]
 
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="not run from a checkout")
 
