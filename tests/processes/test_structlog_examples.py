@@ -1,4 +1,4 @@
-"""The examples for structlog, context, exceptions and redaction run under every start method and print what they say."""
+"""The examples for structlog, context, exceptions and redaction print what they say, under every start method."""
 
 import ast
 from pathlib import Path
