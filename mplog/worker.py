@@ -255,7 +255,7 @@ class WorkerHandler(logging.handlers.QueueHandler):
 
         A record that another `WorkerHandler`, on a logger on the way up, has written already is not written again.
         """
-        passed = self.filter(record)
+        passed: Any = self.filter(record)
         if passed:
             last, handler = getattr(_latest, "written", (None, None))
             if last is not None and handler is not self and last() is record:
