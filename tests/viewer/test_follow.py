@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from viewer_command import environment, mplog
 
-DEADLINE = 20.0
+DEADLINE = 40.0
 
 
 def line(number: int, level: str = "INFO") -> bytes:

@@ -165,12 +165,12 @@ HOSTILE = [
 )
 def test_hostile_lines_take_no_time(data: bytes, layout: str) -> None:
     """Nothing a log holds makes a parser slow (nothing > 1 s)."""
-    begin = time.monotonic()
+    begin = time.process_time()
     parser = Parser("x", layout)
     for line in data.split(b"\n"):
         for record in (*parser.feed(line, 0), *parser.flush()):
             renderer(Look()).render([record])
-    assert time.monotonic() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_long_lines_keep_their_text() -> None:

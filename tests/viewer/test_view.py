@@ -290,7 +290,7 @@ def test_a_line_of_10_mb_does_not_stall(tmp_path: Path) -> None:
     path.write_bytes(b"".join(lines))
     begin = time.monotonic()
     result = mplog("view", path)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 15
     assert len(result.out) > 10_000_000
     assert result.out.count("\n") == 4
 
