@@ -43,8 +43,8 @@ MAX_TEXT = 1024
 _OPTIONS = frozenset(("exc_info", "stack_info", "stacklevel", "event"))
 """Keywords that say how to log; all others are fields."""
 _UNUSUAL = _OPTIONS | frozenset(FIELDS) | {"exc", "levelno"}
-_SAME = frozenset((str, int, bool, type(None)))
-"""Types of which msgspec makes the JSON that `encode_own` makes."""
+_SAME = frozenset((bool, type(None)))
+"""Types of which msgspec makes the JSON that `encode_own` makes, whatever the value."""
 _OF_RECORDS = frozenset(dir(logging.LogRecord)) | frozenset(
     logging.LogRecord("", 0, "", 0, "", (), None).__dict__.keys() | {"message", "asctime", "taskName"}
 )
@@ -125,7 +125,13 @@ def _method(level: int, name: str) -> Callable[..., None]:
             tail = b"}\n"
             if given:
                 for value in given.values():
-                    if type(value) not in _SAME and not (type(value) is float and isfinite(value)):
+                    kind = type(value)
+                    if not (
+                        kind is str
+                        or (kind is int and -0x8000000000000000 <= value < 0x8000000000000000)
+                        or kind in _SAME
+                        or (kind is float and isfinite(value))
+                    ):
                         tail = _tail(given)
                         break
                 else:
