@@ -6,7 +6,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
@@ -19,40 +19,56 @@ if TYPE_CHECKING:
 HEAD = 256
 
 
-def fingerprint(fd: int, size: int) -> list[int]:
+class Place(NamedTuple):
+    """Say where reading goes on: length and checksum of the file's first bytes, and the offset."""
+
+    length: int
+    checksum: int
+    offset: int
+
+
+Places = dict[str, Place]
+
+
+def fingerprint(fd: int, size: int) -> tuple[int, int]:
     """Return length and checksum of a file's first bytes: a rotated file keeps them, a new one has others."""
     head = os.pread(fd, min(size, HEAD), 0)
-    return [len(head), zlib.crc32(head)]
+    return len(head), zlib.crc32(head)
 
 
-def same_file(fd: int, mark: list[int]) -> bool:
-    """Say whether a file begins with the bytes of a fingerprint."""
-    head = os.pread(fd, mark[0], 0)
-    return len(head) == mark[0] and zlib.crc32(head) == mark[1]
+def place_of(fd: int, offset: int) -> Place:
+    """Return the place at an offset of an open file."""
+    return Place(*fingerprint(fd, offset), offset)
 
 
-def load(path: str) -> dict[str, dict[str, object]]:
-    """Return the places that a cursor file holds; nothing if there is none yet.
+def is_file_of(fd: int, place: Place) -> bool:
+    """Say whether an open file begins with the bytes of a place's file."""
+    head = os.pread(fd, place.length, 0)
+    return (len(head), zlib.crc32(head)) == (place.length, place.checksum)
+
+
+def load(path: str) -> Places:
+    """Return the places that a cursor file holds, by real path; nothing if there is none yet.
 
     Raises:
         ViewerError: the file is no cursor file.
     """
     try:
         with open(path, encoding="utf-8") as stream:
-            value = json.load(stream)
-        places = value["files"]
-        for place in places.values():
-            int(place["offset"]), [int(number) for number in place["head"]]
+            files = json.load(stream)["files"]
+        return {
+            str(name): Place(int(place["length"]), int(place["checksum"]), int(place["offset"]))
+            for name, place in files.items()
+        }
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise ViewerError(f"{path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ViewerError(f"{path}: this is no cursor file; delete it or name another") from None
-    return dict(places)
 
 
-def save(path: str, places: dict[str, dict[str, object]]) -> None:
+def save(path: str, places: Places) -> None:
     """Write a cursor file in one step, so that a killed call leaves the old one.
 
     Raises:
@@ -61,7 +77,7 @@ def save(path: str, places: dict[str, dict[str, object]]) -> None:
     partial = f"{path}.{os.getpid()}.part"
     try:
         with open(partial, "w", encoding="utf-8") as stream:
-            json.dump({"files": places}, stream)
+            json.dump({"files": {name: place._asdict() for name, place in places.items()}}, stream)
         os.replace(partial, path)
     except OSError as error:
         raise ViewerError(f"{path}: cannot be written: {error.strerror}") from None
@@ -95,9 +111,9 @@ def from_cursor(view: View, plan: Plan) -> Iterator[Record]:
     save(cursor, places)
 
 
-def _place(path: str, offset: int) -> dict[str, object]:
+def _place(path: str, offset: int) -> Place:
     with open(path, "rb", buffering=0) as stream:
-        return {"head": fingerprint(stream.fileno(), offset), "offset": offset}
+        return place_of(stream.fileno(), offset)
 
 
 def _complete(path: str) -> int:
@@ -113,18 +129,16 @@ def _complete(path: str) -> int:
     return 0
 
 
-def _unread(path: str, place: dict[str, object] | None) -> list[tuple[str, int]]:
+def _unread(path: str, place: Place | None) -> list[tuple[str, int]]:
     """Return (file, first byte) of everything behind a place: the rest of its file, and the younger files."""
     if place is None:
         return [(path, 0)]
-    mark = [int(str(number)) for number in place["head"]]  # type: ignore[attr-defined]
     younger: list[tuple[str, int]] = []
     for name in [path, *(name for _, name in rotations(path) if not is_compressed(name))]:
         with open(name, "rb", buffering=0) as stream:
-            if same_file(stream.fileno(), mark):
+            if is_file_of(stream.fileno(), place):
                 size = os.fstat(stream.fileno()).st_size
-                offset = int(str(place["offset"]))
-                return [(name, offset if offset <= size else 0), *reversed(younger)]
+                return [(name, place.offset if place.offset <= size else 0), *reversed(younger)]
         younger.append((name, 0))
     return [(path, 0)]
 

@@ -146,7 +146,8 @@ def _add_damage(damage: Damage, path: str, count: int, offset: int) -> None:
 
 def _measure(view: View, look: Look) -> None:
     """Find the names' width from samples of the file: the processes cannot agree on one later."""
-    from mplog.viewer.conditions import All, Compare, Glob, Not
+    from mplog.viewer.comparisons import Compare
+    from mplog.viewer.conditions import All, Glob, Not
     from mplog.viewer.selection import Selection
 
     parts = [

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple, NoReturn
 
-from mplog.viewer.conditions import All, Compare, Condition, Either, Exists, Grep, Not, level_number
+from mplog.viewer.comparisons import Compare, level_number
+from mplog.viewer.conditions import All, Condition, Either, Exists, Grep, Not
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.fields import canonical
 

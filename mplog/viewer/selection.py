@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
+from mplog.viewer.comparisons import Compare, level_number
 from mplog.viewer.conditions import (
     All,
-    Compare,
     Condition,
     Either,
     Glob,
@@ -23,7 +23,6 @@ from mplog.viewer.conditions import (
     LoggerLevels,
     Not,
     Predicate,
-    level_number,
 )
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.fields import SCHEMA, canonical

@@ -94,7 +94,7 @@ def _youngest_first(path: str) -> list[str]:
     return list(found.values())
 
 
-def _begins_with(stream: BinaryIO, mark: list[int]) -> bool:
+def _begins_with(stream: BinaryIO, mark: tuple[int, int]) -> bool:
     head = stream.read(mark[0])
     stream.seek(0)
     return len(head) == mark[0] and zlib.crc32(head) == mark[1]

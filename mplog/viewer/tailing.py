@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from mplog.viewer.cursors import fingerprint, same_file
+from mplog.viewer.cursors import Place, is_file_of, place_of
 from mplog.viewer.lines import Record
 from mplog.viewer.output import say
 from mplog.viewer.parsing import Parser
@@ -42,16 +42,14 @@ class Tail:
         self._held = False
         self._late: list[tuple[int, int, float]] = []
 
-    def start(self, last: int | None, place: dict[str, object] | None = None) -> list[Record]:
+    def start(self, last: int | None, place: Place | None = None) -> list[Record]:
         """Return the records to show at once: the last ones (None: all), or those in the time asked for."""
         if not self._open():
             return []
         size = os.fstat(self._fd).st_size
         if place is not None:
-            mark = [int(str(number)) for number in place["head"]]  # type: ignore[attr-defined]
-            offset = int(str(place["offset"]))
-            if same_file(self._fd, mark) and offset <= size:
-                self.offset = offset
+            if is_file_of(self._fd, place) and place.offset <= size:
+                self.offset = place.offset
             return self._poll_all()
         if last is None:
             if self.plan.selection.since is not None:
@@ -195,8 +193,8 @@ class Tail:
         self._late = kept
         return found
 
-    def place(self) -> dict[str, object] | None:
+    def place(self) -> Place | None:
         """Return where a later call goes on."""
         if self._fd < 0:
             return None
-        return {"head": fingerprint(self._fd, self.offset), "offset": self.offset}
+        return place_of(self._fd, self.offset)

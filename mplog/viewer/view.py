@@ -5,29 +5,23 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from mplog.viewer import colours, options
-from mplog.viewer.context import Context, Group
 from mplog.viewer.exceptions import ViewerError
-from mplog.viewer.formats import Renderer, renderer
 from mplog.viewer.lines import Record
 from mplog.viewer.look import FOR_PROGRAMS, Look
-from mplog.viewer.merging import merged
 from mplog.viewer.output import Output, Progress, is_terminal, say, terminal_width
-from mplog.viewer.pretty import measure
-from mplog.viewer.reading import Source, expand, is_compressed
+from mplog.viewer.reading import Source, expand
 from mplog.viewer.scan import Damage, Plan
 from mplog.viewer.selection import Selection, build, is_condition
+from mplog.viewer.showing import in_batches, joined, plain_way, selected, write, write_groups
 from mplog.viewer.timespec import zone_of
-from mplog.viewer.walk import Batches, backward, forward
+from mplog.viewer.walk import forward
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BATCH = 256
-_FIRST = 1000
 _PAGED = ("pretty", "short", "raw")
 
 add_arguments = options.add
@@ -38,7 +32,7 @@ class View:
     """Hold one call of `mplog view`: the options, what is shown, and what is to be said at the end."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from mplog.viewer.conditions import level_number
+        from mplog.viewer.comparisons import level_number
 
         self.args = args
         paths = [path for path in args.paths if not is_condition(path)]
@@ -240,8 +234,8 @@ def _show(view: View, output: Output) -> None:
     if parallel.fits(view, look):
         parallel.show(view, plan, look, output, progress)
         return
-    if _plain_way(view, plan):
-        write(view, _joined(forward(view.sources[0], plan, progress)), look, output, progress)
+    if plain_way(view, plan):
+        write(view, joined(forward(view.sources[0], plan, progress)), look, output, progress)
         return
     if view.args.cursor_file:
         from mplog.viewer.cursors import from_cursor
@@ -250,149 +244,9 @@ def _show(view: View, output: Output) -> None:
     else:
         records = selected(view, plan, progress)
     if plan.every_record:
-        _write_groups(view, records, look, output)
+        write_groups(view, records, look, output)
     else:
-        write(view, _batches(records), look, output, progress)
-
-
-def _plain_way(view: View, plan: Plan) -> bool:
-    """Say whether the batches of one log can be shown as they come."""
-    args = view.args
-    apart = args.reverse or args.cursor_file or args.max_count is not None or view.last is not None
-    return len(view.sources) == 1 and not apart and not plan.every_record
-
-
-def _joined(batches: Batches) -> Batches:
-    """Yield batches, the first ones joined until there is enough to measure the names."""
-    first: list[Record] = []
-    enough = False
-    try:
-        for batch in batches:
-            if enough:
-                yield batch
-                continue
-            first += batch
-            if len(first) >= _FIRST:
-                enough = True
-                yield first
-    except ViewerError:
-        if first and not enough:
-            yield first
-        raise
-    if first and not enough:
-        yield first
-
-
-def selected(view: View, plan: Plan, progress: Progress | None = None) -> Iterator[Record]:
-    """Return the records that a call shows, in the order in which it shows them."""
-    if view.args.reverse:
-        return _limited(view, _newest_first(view, plan))
-    if view.last is not None and not plan.every_record:
-        return _limited(view, iter(last_records(view, plan, view.last)))
-    if len(view.sources) == 1:
-        records: Iterator[Record] = chain.from_iterable(forward(view.sources[0], plan, progress))
-    else:
-        records = merged(chain.from_iterable(forward(source, plan, progress)) for source in view.sources)
-    return _limited(view, records) if not plan.every_record else records
-
-
-def _limited(view: View, records: Iterator[Record]) -> Iterator[Record]:
-    return records if view.args.max_count is None else islice(records, view.args.max_count)
-
-
-def _newest_first(view: View, plan: Plan) -> Iterator[Record]:
-    streams = [_reversed(backward(source, plan)) for source in view.sources]
-    records = streams[0] if len(streams) == 1 else merged(streams, newest_first=True)
-    return records if view.last is None else islice(records, view.last)
-
-
-def _reversed(batches: Batches) -> Iterator[Record]:
-    return (record for batch in batches for record in reversed(batch))
-
-
-def last_records(view: View, plan: Plan, count: int) -> list[Record]:
-    """Return the last records that match, of all logs together."""
-    ends: list[list[Record]] = []
-    for source in view.sources:
-        if source.path == "-" or any(is_compressed(path) for path in source.files):
-            from collections import deque
-
-            tail = deque(chain.from_iterable(forward(source, plan)), maxlen=count)
-            ends.append(list(tail))
-            continue
-        batches: list[list[Record]] = []
-        found = 0
-        if count:
-            for batch in backward(source, plan):
-                batches.append(batch[-(count - found) :])
-                found += len(batches[-1])
-                if found >= count:
-                    break
-        ends.append(list(chain.from_iterable(batches[::-1])))
-    records = list(merged(ends)) if len(ends) > 1 else ends[0]
-    return records[-count:] if count else []
-
-
-def write(view: View, batches: Batches, look: Look, output: Output, progress: Progress | None = None) -> None:
-    """Render and write batches of records; the first one decides how wide the names are."""
-    render: Renderer | None = None
-    for batch in batches:
-        if progress is not None:
-            progress.clear()
-        if render is None:
-            measure(look, batch)
-            render = renderer(look, grow=True)
-            output.write(render.begin())
-        output.write(render.render(batch))
-        view.count(batch)
-    if render is None:
-        render = renderer(look)
-        output.write(render.begin())
-    output.write(render.end())
-
-
-def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Yield the records in batches; when reading breaks off, first what was read until then."""
-    batch: list[Record] = []
-    limit = _FIRST
-    try:
-        for record in records:
-            batch.append(record)
-            if len(batch) >= limit:
-                yield batch
-                batch, limit = [], _BATCH
-    except ViewerError:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
-
-
-def _write_groups(view: View, records: Iterable[Record], look: Look, output: Output) -> None:
-    test = view.selection.predicate() or (lambda _record: True)
-    context = Context(view.before, view.after, view.args.context_by, test)
-    groups: Iterator[Group] = chain(chain.from_iterable(map(context.feed, records)), context.finish())
-    if view.last is not None:
-        from collections import deque
-
-        groups = iter(deque(groups, maxlen=view.last)) if view.last else iter(())
-    if view.args.max_count is not None:
-        groups = islice(groups, view.args.max_count)
-    render: Renderer | None = None
-    dim, reset = (colours.DIM, colours.RESET) if look.colour else ("", "")
-    for group in groups:
-        shown = [record for record, _ in group]
-        measure(look, shown)
-        if render is None:
-            render = renderer(look, grow=True)
-            output.write(render.begin())
-        elif not view.for_programs:
-            output.write(f"{dim}--{reset}\n")
-        output.write(render.render(shown))
-        view.count([record for record, matched in group if matched])
-    if render is not None:
-        output.write(render.end())
+        write(view, in_batches(records), look, output, progress)
 
 
 def _picture(view: View, output: Output) -> None:
