@@ -14,7 +14,7 @@ from mplog import _lock
 from mplog._commit import Progress
 from mplog._journal import parse_segment_name
 from mplog._merge import Chunk, Range, bound, key_of, retake, take
-from mplog._owner import SUFFIX, OwnerState, read_owner
+from mplog._owner import SUFFIX, OwnerState, is_mapped, read_owner
 from mplog._raw import Outputs
 from mplog._reader import START, JournalReader
 
@@ -370,7 +370,12 @@ class Intake:
             return _lock.is_ours(journal.owner_path)
         try:
             if journal.owner_fd >= 0:
-                return _lock.holder_of(journal.owner_fd) is not None
-            return bool(journal.owner_path) and _lock.holder(journal.owner_path) is not None
+                found = _lock.holder_of(journal.owner_fd) is not None
+            else:
+                found = bool(journal.owner_path) and _lock.holder(journal.owner_path) is not None
         except OSError:
             return True  # Not to be told now (no descriptor left); nobody is buried on a guess.
+        # Who closes all its descriptors, as a daemon does, loses its lock and logs on.
+        if found or not is_mapped(journal.name, journal.identity.get("pid", 0)):
+            return found
+        return journal.state().bye is None

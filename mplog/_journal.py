@@ -98,6 +98,7 @@ class JournalWriter:
         on_wait: called while the writer waits for room (to wake or to start the listener); must not raise.
         on_missing: called when a directory has vanished; creates it again.
         on_segment: called after a new segment is in use.
+        on_slow: called before a segment is filled up; must not raise.
     """
 
     __slots__ = (
@@ -118,6 +119,7 @@ class JournalWriter:
         "_on_drop",
         "_on_missing",
         "_on_segment",
+        "_on_slow",
         "_on_wait",
         "_policy",
         "_timeouts",
@@ -147,6 +149,7 @@ class JournalWriter:
         on_wait: Callable[[], None] = lambda: None,
         on_missing: Callable[[str], None] = lambda directory: None,
         on_segment: Callable[[], None] = lambda: None,
+        on_slow: Callable[[], None] = lambda: None,
     ) -> None:
         self.journal = journal
         self.seq = 0
@@ -159,6 +162,7 @@ class JournalWriter:
         self._policy = policy
         self._drop_line, self._on_drop = drop_line, on_drop
         self._on_wait, self._on_missing, self._on_segment = on_wait, on_missing, on_segment
+        self._on_slow = on_slow
         self._lock = threading.RLock()
         self._nested = 0
         self._number = 0
@@ -214,11 +218,17 @@ class JournalWriter:
         with self._lock:
             self._finish_segment()
 
+    def lose_descriptors(self) -> None:
+        """Note that the application has closed all descriptors: their numbers are not ours any more."""
+        abandon(self.memory)
+        self._fd = -1
+
     def _write_slow(self, head: bytes, tail: bytes, levelno: int) -> bool:
         arrived = time.monotonic()
         with self._lock:
             self._nested += 1
             try:
+                self._on_slow()
                 if self.seq + 1 >= self.limit:
                     self._next_digits()
                 elif self._fd >= 0 and not self._append(head, tail):
@@ -484,13 +494,27 @@ class JournalWriter:
             self._tell_drops()
 
 
+def map_file(fd: int, size: int) -> mmap.mmap:
+    """Map a file, without a descriptor of its own where Python can (3.13)."""
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(fd, size, trackfd=False)
+    return mmap.mmap(fd, size)
+
+
+def abandon(memory: mmap.mmap | None) -> None:
+    """Never unmap a mapping whose descriptor the application has closed.
+
+    Before 3.13 a mapping closes a descriptor of its own at its end, whose number may be another file's by now. The
+    interpreter keeps hooks of `fork` longer than any module.
+    """
+    if memory is not None and sys.version_info < (3, 13):
+        os.register_at_fork(after_in_child=memory.__len__)
+
+
 def _map(fd: int, size: int) -> mmap.mmap:
     # A sparse file would give SIGBUS on a full tmpfs; this gives ENOSPC here.
     os.posix_fallocate(fd, 0, size)
-    if sys.version_info >= (3, 13):
-        memory = mmap.mmap(fd, size, trackfd=False)
-    else:
-        memory = mmap.mmap(fd, size)
+    memory = map_file(fd, size)
     if hasattr(mmap, "MADV_DONTDUMP"):
         memory.madvise(mmap.MADV_DONTDUMP)
     return memory

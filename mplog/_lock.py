@@ -67,11 +67,22 @@ def release(fd: int, *, remove: str | None = None) -> None:
     if remove is not None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(remove)
+    ours = False
     with _guard:
         for key, held in list(_held.items()):
             if held == fd:
+                ours = is_file(fd, key)
                 del _held[key]
-    os.close(fd)
+    if ours:
+        os.close(fd)
+
+
+def is_file(fd: int, key: tuple[int, int]) -> bool:
+    """Tell whether a descriptor still is the file it was: an application may have closed it, and opened another."""
+    with contextlib.suppress(OSError):
+        stat = os.fstat(fd)
+        return (stat.st_dev, stat.st_ino) == key
+    return False
 
 
 def holder(path: str) -> Holder | None:
@@ -123,8 +134,8 @@ def _forget() -> None:
     """Close what a forked child inherited: the locks are the parent's, closing does not touch them."""
     global _guard
     _guard = threading.RLock()
-    for fd in _held.values():
-        with contextlib.suppress(OSError):
+    for key, fd in _held.items():
+        if is_file(fd, key):
             os.close(fd)
     _held.clear()
 

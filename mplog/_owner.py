@@ -13,14 +13,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import mmap
 import os
 import sys
 import time
 from typing import Any, NamedTuple
 
 from mplog import _lock
-from mplog._journal import Drops
+from mplog._journal import Drops, abandon, map_file
 
 SUFFIX = ".owner"
 SIZE = 4096
@@ -37,7 +36,7 @@ class Owner:
         identity: what `identity` returned, perhaps with more.
     """
 
-    __slots__ = ("_fd", "_map", "_turn", "journal", "path")
+    __slots__ = ("_fd", "_key", "_map", "_turn", "journal", "path")
 
     def __init__(self, directories: list[str], identity: dict[str, Any]) -> None:
         self.journal = os.urandom(8).hex()
@@ -58,7 +57,7 @@ class Owner:
             os.posix_fallocate(fd, 0, SIZE)
             text = json.dumps(identity, separators=(",", ":")).encode()[: _SLOTS[0] - 1]
             os.pwrite(fd, text + b"\n", 0)
-            memory = mmap.mmap(fd, SIZE)
+            memory = map_file(fd, SIZE)
             # Locked first, visible second: a listener that sees the file unlocked may bury its owner.
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _lock.adopt(fd)
@@ -69,6 +68,8 @@ class Owner:
             os.close(fd)
             raise
         self._fd, self._map = fd, memory
+        stat = os.fstat(fd)
+        self._key = stat.st_dev, stat.st_ino
 
     def note_drops(self, drops: Drops | None, total: int) -> None:
         """Keep what was dropped and is not in the journal yet (None: all is), readable after a SIGKILL."""
@@ -86,8 +87,46 @@ class Owner:
 
     def release(self) -> None:
         """Give the lock back: for the listener the owner is gone from now on."""
-        self._map.close()
+        if self.is_intact():
+            self._map.close()
+        else:
+            abandon(self._map)
         _lock.release(self._fd)
+
+    def is_intact(self) -> bool:
+        """Tell whether the lock's descriptor is still open: a program that becomes a daemon closes all it finds."""
+        return _lock.is_file(self._fd, self._key)
+
+    def lock_again(self) -> bool:
+        """Take the lock anew after its descriptor was closed; return False if the file is gone."""
+        abandon(self._map)
+        try:
+            fd = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            same = _lock.is_file(fd, self._key)
+        except OSError:
+            same = False
+        if same:
+            _lock.adopt(fd)
+            self._fd = fd
+        else:
+            os.close(fd)
+        return same
+
+
+def is_mapped(journal: str, pid: int) -> bool:
+    """Tell whether a process has a journal's owner file mapped: then it lives, though it closed its descriptors.
+
+    A mapping outlives its descriptor, and ends with the process and with `exec`. Where this cannot be told (no
+    /proc, another pid namespace) the answer is False.
+    """
+    name = f"/{journal}{SUFFIX}\n".encode()
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", "rb") as file:
+        return any(line.endswith(name) for line in file)
+    return False
 
 
 class OwnerState(NamedTuple):

@@ -116,6 +116,7 @@ class Worker:
                     on_wait=self.alarm,
                     on_missing=self.spool.revive,
                     on_segment=self.alarm,
+                    on_slow=self._hold,
                 )
             return self.journal
 
@@ -142,6 +143,7 @@ class Worker:
     def check(self, key: int) -> None:
         """See whether a listener lives, and whether levels were changed; every half second at most."""
         self.check_at = key + CHECK_EVERY
+        self._hold()
         _clock.check()
         _fastpath.refresh()
         _control.look()
@@ -149,6 +151,19 @@ class Worker:
             _capture.check()
         if self.spool.listener_pid() is None:
             _launch.ensure(self.spool, self.handle.session.encode())
+
+    def _hold(self) -> None:
+        """Take the journal's lock again if the application closed its descriptor, else go on with a new journal."""
+        owner = self._owner
+        if owner is None or owner.is_intact():
+            return
+        with self._lock:
+            if self._owner is not owner or owner.is_intact():
+                return
+            if self.journal is not None:
+                self.journal.lose_descriptors()
+            if not owner.lock_again():
+                self.journal = self._owner = None
 
     def alarm(self) -> None:
         """Wake the listener, and start one if there is none."""
@@ -181,6 +196,7 @@ class Worker:
             self.end()
             if self._finalizer is not None:
                 self._finalizer.cancel()
+            self._hold()
             if self.journal is not None:
                 self.journal.close()
             if self._owner is not None:
