@@ -1,6 +1,6 @@
 """The speed of `mplog view`: the rows of the viewer's goals, beside grep, jq, lnav and klp where they are installed.
 
-python -m benchmarks.viewer [--size MB] [--rounds N] [--klp PATH] [--quick]
+python -m benchmarks.viewer [--size MB] [--rounds N] [--klp PATH] [--only PARTS]
 
 Runs every command as a user does, output to /dev/null, best of a few rounds, and prints a table with machine and
 versions. Nothing else should run meanwhile. Needs `--size` of free space in the temporary directory.
@@ -33,6 +33,7 @@ def write_log(path: Path, size: int) -> int:
     chance = random.Random(1)
     bodies = [_body(chance) for _ in range(20_000)]
     written = count = 0
+    stamp = ""
     with path.open("wb", buffering=1 << 20) as file:
         while written < size:
             lines = []
@@ -135,7 +136,7 @@ class Row(NamedTuple):
 
 
 def _seconds(run: Run | None) -> str:
-    return "fails" if run is None else f"{run.wall:.3f} s"
+    return "fails" if run is None else f"{run.wall:.3f} s (CPU {run.cpu:.3f} s)"
 
 
 def _rate(run: Run | None, size: int, *, a_core: bool = False) -> str:
@@ -147,101 +148,136 @@ def _records(run: Run | None, count: int, *, a_core: bool = False) -> str:
     return "fails" if run is None else f"{count / (run.cpu if a_core else run.wall) / 1e3:,.0f} k/s"
 
 
-def rows(large: Path, small: Path, text: Path, counts: tuple[int, int], args: argparse.Namespace) -> Iterator[Row]:
-    """Measure and yield the rows of the table."""
-    size, rounds = large.stat().st_size, args.rounds
-    last_minute = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(START + int(counts[0] * _STEP) - 60))
-    since = [*MPLOG, "view", str(large), "-S", last_minute]
-    one, both = {"MPLOG_JOBS": "1"}, {"MPLOG_JOBS": str(len(os.sched_getaffinity(0)))}
-    view = [*MPLOG, "view", str(large)]
-    gigabyte = f"{size / 1e9:.1f} GB"
+class Bench:
+    """Measure the rows of the table, one method each.
 
-    yield Row(
-        f"the last 20 of {gigabyte} (`-n 20`)", "0.15 s",
-        {"mplog": _seconds(measure([*view, "-n", "20"], 5)), "tail | jq": _seconds(_shell(f"tail -n 20 {large} | jq -c .", 5))},
-    )  # fmt: skip
-    yield Row(
-        f"the last minute of {gigabyte} (`--since`, 12,000 records)", "0.2 s",
-        {"mplog": _seconds(measure(since, 5))},
-    )  # fmt: skip
-    error = [*view, "-l", "error"]
-    found = {
-        "mplog a core": _rate(measure(error, rounds, one), size, a_core=True),
-        "mplog": _rate(measure(error, rounds, both), size),
-        "grep": _rate(_shell(f'grep -E \'"level":"(ERROR|CRITICAL)"\' {large}', rounds), size),
-    }
-    if shutil.which("jq") and not args.quick:
-        jq = _shell(f'jq -c \'select(.level=="ERROR" or .level=="CRITICAL")\' {small}', 1)
-        found["jq"] = _rate(jq, small.stat().st_size)
-    if args.klp:
-        klp = measure([args.klp, "-f", "jsonl", "-l", "error", str(small)], 1)
-        found["klp"] = _rate(klp, small.stat().st_size)
-    yield Row(f"`-l error`, 2 % of {gigabyte}", "1 GB/s a core", found)
-    yield Row(
-        f"`-g 'item/99'`, {gigabyte}", "",
-        {
-            "mplog a core": _rate(measure([*view, "-g", "item/99"], rounds, one), size, a_core=True),
-            "mplog": _rate(measure([*view, "-g", "item/99"], rounds, both), size),
-            "grep": _rate(_shell(f"grep 'item/99' {large}", rounds), size),
-        },
-    )  # fmt: skip
-    everything = [*MPLOG, "view", str(small), "--color", "always"]
-    found = {
-        "mplog a core": _records(measure(everything, rounds, one), counts[1], a_core=True),
-        "mplog": _records(measure(everything, rounds, both), counts[1]),
-    }
-    if shutil.which("jq"):
-        found["jq -C"] = _records(_shell(f"jq -C . {small}", 1), counts[1])
-    if args.klp:
-        found["klp"] = _records(measure([args.klp, "-f", "jsonl", "-c", str(small)], 1), counts[1])
-    if shutil.which("lnav"):
-        lnav = measure(["lnav", "-n", str(small)], 1)
-        found["lnav -n"] = _records(lnav, counts[1])
-    yield Row(f"everything, coloured ({counts[1]:,} records)", "80 k/s a core", found)
-    in_text = [*MPLOG, "view", str(text)]
-    yield Row(
-        f"the same as text: `-l error`, {text.stat().st_size / 1e6:.0f} MB; everything", "",
-        {
-            "mplog a core": _rate(measure([*in_text, "-l", "error"], rounds, one), text.stat().st_size, a_core=True)
-            + ", " + _records(measure([*in_text, "--color", "always"], rounds, one), counts[1], a_core=True),
-        },
-    )  # fmt: skip
-    runs = {
-        "`-l error`": error,
-        "everything": [*view, "-m", "500000"],
-        "`-n 20`": [*view, "-n", "20"],
-        "`-r`": [*view, "-r", "-m", "200000"],
-    }
-    peaks = {what: measure(command, 1, one) for what, command in runs.items()}
-    yield Row(
-        f"peak memory, {gigabyte}", "60 MB",
-        {"mplog": ", ".join(f"{what} {run.memory:.0f} MB" for what, run in peaks.items() if run is not None)},
-    )  # fmt: skip
-    yield Row("a line of 10 MB, shown", "no stall", {"mplog": _seconds(_long_line(large.parent))})
-    waits = follow_latencies(large.parent, 200)
-    yield Row(
-        "follow: from write to output", "p99 50 ms",
-        {"mplog": f"p50 {statistics.median(waits) * 1e3:.0f} ms, p99 {waits[int(len(waits) * 0.99)] * 1e3:.0f} ms"},
-    )  # fmt: skip
-    yield Row(
-        "`mplog view --help`",
-        "",
-        {
+    Args:
+        directory: with `large.json`, `small.json` and `small.log`, the same records as text.
+        counts: how many records the first two have.
+        args: the options.
+    """
+
+    def __init__(self, directory: Path, counts: tuple[int, int], args: argparse.Namespace) -> None:
+        self.directory, self.args = directory, args
+        self.rounds = args.rounds
+        self.large, self.small, self.text = (directory / name for name in ("large.json", "small.json", "small.log"))
+        self.size, self.small_size = self.large.stat().st_size, self.small.stat().st_size
+        self.count, self.small_count = counts
+        self.view = [*MPLOG, "view", str(self.large)]
+        self.gigabytes = f"{self.size / 1e9:.1f} GB"
+        self.one, self.all = {"MPLOG_JOBS": "1"}, {"MPLOG_JOBS": str(len(os.sched_getaffinity(0)))}
+
+    def last(self) -> Row:
+        """Measure `-n 20`."""
+        found = {"mplog": _seconds(measure([*self.view, "-n", "20"], 5))}
+        if shutil.which("jq"):
+            found["tail, jq"] = _seconds(_shell(f"tail -n 20 {self.large} | jq -c .", 5))
+        return Row(f"the last 20 of {self.gigabytes} (`-n 20`)", "0.15 s", found)
+
+    def since(self) -> Row:
+        """Measure `--since`."""
+        begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(START + int(self.count * _STEP) - 60))
+        found = {"mplog": _seconds(measure([*self.view, "-S", begin], 5))}
+        return Row(f"the last minute of {self.gigabytes} (`--since`, 12,000 records shown)", "0.2 s", found)
+
+    def level(self) -> Row:
+        """Measure `-l error`."""
+        command = [*self.view, "-l", "error"]
+        pattern = '"level":"(ERROR|CRITICAL)"'
+        found = {
+            "mplog a core": _rate(measure(command, self.rounds, self.one), self.size, a_core=True),
+            "mplog": _rate(measure(command, self.rounds, self.all), self.size),
+            "grep (lines as they are)": _rate(_shell(f"grep -E '{pattern}' {self.large}", self.rounds), self.size),
+        }
+        if shutil.which("jq"):
+            condition = 'select(.level=="ERROR" or .level=="CRITICAL")'
+            found["jq"] = _rate(_shell(f"jq -c '{condition}' {self.small}", 1), self.small_size)
+        if self.args.klp:
+            klp = measure([self.args.klp, "-f", "jsonl", "-l", "error", str(self.small)], 1)
+            found["klp"] = _rate(klp, self.small_size)
+        return Row(f"`-l error`, 2 % of {self.gigabytes}", "1 GB/s a core", found)
+
+    def grep(self) -> Row:
+        """Measure `-g`, case ignored."""
+        command = [*self.view, "-g", "item/99"]
+        found = {
+            "mplog a core": _rate(measure(command, self.rounds, self.one), self.size, a_core=True),
+            "mplog": _rate(measure(command, self.rounds, self.all), self.size),
+            "grep -i": _rate(_shell(f"grep -i 'item/99' {self.large}", self.rounds), self.size),
+        }
+        return Row(f"`-g item/99`, case ignored, {self.gigabytes}", "", found)
+
+    def everything(self) -> Row:
+        """Measure the pretty printing of every record."""
+        command = [*MPLOG, "view", str(self.small), "--color", "always"]
+        found = {
+            "mplog a core": _records(measure(command, self.rounds, self.one), self.small_count, a_core=True),
+            "mplog": _records(measure(command, self.rounds, self.all), self.small_count),
+        }
+        if shutil.which("jq"):
+            found["jq -C"] = _records(_shell(f"jq -C . {self.small}", 1), self.small_count)
+        if self.args.klp:
+            klp = [self.args.klp, "-f", "jsonl", "-c", str(self.small)]
+            found["klp"] = _records(measure(klp, 1), self.small_count)
+        if shutil.which("lnav"):
+            found["lnav -n"] = _records(measure(["lnav", "-n", str(self.small)], 1), self.small_count)
+        return Row(f"everything, coloured ({self.small_count:,} records)", "80 k/s a core", found)
+
+    def as_text(self) -> Row:
+        """Measure mplog's text layout."""
+        view, size = [*MPLOG, "view", str(self.text)], self.text.stat().st_size
+        error = _rate(measure([*view, "-l", "error"], self.rounds, self.one), size, a_core=True)
+        shown = measure([*view, "--color", "always"], self.rounds, self.one)
+        found = {"mplog a core": f"{error}, {_records(shown, self.small_count, a_core=True)}"}
+        return Row(f"text, {size / 1e6:.0f} MB: `-l error`, everything", "", found)
+
+    def memory(self) -> Row:
+        """Measure the peak of memory."""
+        commands = {
+            "`-l error`": ["-l", "error"],
+            "everything": ["-m", "500000"],
+            "`-n 20`": ["-n", "20"],
+            "`-r`": ["-r", "-m", "200000"],
+        }
+        peaks = {what: measure([*self.view, *command], 1, self.one) for what, command in commands.items()}
+        shown = ", ".join(f"{what} {run.memory:.0f} MB" for what, run in peaks.items() if run is not None)
+        return Row(f"peak memory, {self.gigabytes}", "60 MB", {"mplog": shown})
+
+    def long_line(self) -> Row:
+        """Measure a record of 10 MB."""
+        path = self.directory / "long.json"
+        path.write_bytes(b'{"time":"2026-11-22T11:11:11.000000Z","level":"INFO","msg":"' + b"y" * 10**7 + b'"}\n')
+        return Row("a line of 10 MB, shown", "no stall", {"mplog": _seconds(measure([*MPLOG, "view", str(path)], 3))})
+
+    def follow(self) -> Row:
+        """Measure from write to output."""
+        waits = follow_latencies(self.directory, 200)
+        p50, p99 = statistics.median(waits), waits[int(len(waits) * 0.99)]
+        return Row(
+            "follow: from write to output", "p99 50 ms", {"mplog": f"p50 {p50 * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms"}
+        )
+
+    def start(self) -> Row:
+        """Measure what the command costs before it does anything."""
+        found = {
             "mplog": _seconds(measure([*MPLOG, "view", "--help"], 5)),
             "python -c pass": _seconds(measure([sys.executable, "-c", "pass"], 5)),
-        },
-    )
+        }
+        return Row("`mplog view --help`", "", found)
+
+    def rows(self) -> Iterator[Row]:
+        """Measure and yield every row, or those that --only names."""
+        for part in PARTS:
+            if not self.args.only or part in self.args.only.split(","):
+                yield getattr(self, part)()
+
+
+PARTS = ("last", "since", "level", "grep", "everything", "as_text", "memory", "long_line", "follow", "start")
 
 
 def _shell(command: str, rounds: int) -> Run | None:
     """Measure a shell command; its output goes through a pipe, since grep stops at once if it is /dev/null."""
     return measure(["sh", "-c", f"{command} | cat"], rounds)
-
-
-def _long_line(directory: Path) -> Run | None:
-    path = directory / "long.json"
-    path.write_bytes(b'{"time":"2026-11-22T11:11:11.000000Z","level":"INFO","msg":"' + b"y" * 10_000_000 + b'"}\n')
-    return measure([*MPLOG, "view", str(path)], 3)
 
 
 def follow_latencies(directory: Path, count: int) -> list[float]:
@@ -292,7 +328,7 @@ def machine() -> str:
         "lnav": _version(["lnav", "-V"]),
     }
     shown = ", ".join(f"{name} {value}" for name, value in versions.items())
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {platform.system()} {platform.release()}; {shown}"
+    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {platform.system()} {platform.release()}; {shown}; load average {os.getloadavg()[0]:.1f}"
 
 
 def main() -> int:
@@ -306,7 +342,7 @@ def main() -> int:
         metavar="PATH",
         help="the program klp (pip install klp-logviewer)",
     )
-    parser.add_argument("--quick", action="store_true", help="leave out jq on many records")
+    parser.add_argument("--only", metavar="PARTS", help=f"only these rows, of {', '.join(PARTS)}")
     args = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="mplog-bench-"))
     try:
@@ -315,7 +351,7 @@ def main() -> int:
         write_text(small, text)
         print(f"Machine: {machine()}" + (f", klp {_version([args.klp, '--version'])}" if args.klp else "") + "\n")
         print("| what | goal | measured |\n|---|---|---|")
-        for row in rows(large, small, text, counts, args):
+        for row in Bench(directory, counts, args).rows():
             shown = "; ".join(
                 f"{name} **{value}**" if name.startswith("mplog") else f"{name} {value}"
                 for name, value in row.found.items()
