@@ -43,7 +43,7 @@ def nanoseconds(
     number: int = 0,
     before: Callable[[], Any] = lambda: None,
 ) -> float:
-    """Return the least time of a statement in nanoseconds, divided by `each`; `before` runs before each of the rounds."""
+    """Return the least time of a statement in nanoseconds, divided by `each`; `before` runs before each round."""
     timer = timeit.Timer(statement, setup=before, globals=names)
     number = number or max(1, timer.autorange()[0] // 20)
     return min(timer.repeat(40, number)) / number / each * 1e9

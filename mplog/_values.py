@@ -164,7 +164,8 @@ class _Encoder:
         """Return an object that is no container."""
         enum = sys.modules.get("enum")
         if enum is not None and isinstance(value, enum.Enum):
-            return self.encode(value.value, depth) if isinstance(value, (int, str)) else self.text(str(value))
+            inner: Any = value.value
+            return self.encode(inner, depth) if isinstance(inner, (int, str)) else self.text(str(value))
         if isinstance(value, str):
             return self.text(str.__str__(value))
         if isinstance(value, int):
