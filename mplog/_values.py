@@ -163,9 +163,9 @@ class _Encoder:
     def scalar(self, value: Any, depth: int) -> str:
         """Return an object that is no container."""
         enum = sys.modules.get("enum")
+        is_number_or_text = isinstance(value, (int, str))
         if enum is not None and isinstance(value, enum.Enum):
-            inner: Any = value.value
-            return self.encode(inner, depth) if isinstance(inner, (int, str)) else self.text(str(value))
+            return self.encode(value.value, depth) if is_number_or_text else self.text(str(value))
         if isinstance(value, str):
             return self.text(str.__str__(value))
         if isinstance(value, int):
