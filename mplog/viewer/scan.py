@@ -136,7 +136,8 @@ class Scanner:
             line = block[begin:end]
             record = None if self.text_hits else decode_own(line, at + begin, path)
             if record is None:
-                found += self._pick(self._lines(line, at + begin))
+                # Damaged lines are not looked for here, so the few that are met must not pass for all of them.
+                found += self._pick([one for one in self._lines(line, at + begin) if not one.damaged])
             elif (test is None or test(record)) and (not timed or self._in_time(record)):
                 found.append(record)
         return found
