@@ -21,6 +21,8 @@ from mplog._reader import START, JournalReader
 COARSE = 30_000_000
 """Nanoseconds within which two changes of a directory may carry the same time (a tick of the kernel's clock)."""
 
+LONGEST_UNLISTED = 20_000_000
+"""Nanoseconds between two listings of a large directory, at most."""
 OWNERS_EVERY = 0.25
 LEAST_READ = 64 * 1024
 BUDGET = 512 << 10
@@ -108,6 +110,9 @@ class Intake:
         self._directories = directories
         self._progress = progress
         self._listed: dict[str, int] = {}
+        self.scanned_at = 0
+        """Monotonic ns before which all segments that exist are known."""
+        self._list_again_at = 0
         self._owners_at = 0.0
         self._active = 1
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -118,7 +123,13 @@ class Intake:
         self.budget = BUDGET
 
     def scan(self, *, force: bool = False) -> None:
-        """List the directories that changed and take in new journals and segments."""
+        """List the directories that changed and take in new journals and segments.
+
+        Long listings are made less often; `scanned_at` says up to when everything is known.
+        """
+        now = time.monotonic_ns()
+        if not force and now < self._list_again_at:
+            return
         for directory in self._directories:
             try:
                 changed = os.stat(directory).st_mtime_ns
@@ -132,6 +143,8 @@ class Intake:
                 for name in os.listdir(directory):
                     self._add(directory, name)
                 self._listed[directory] = -1 if fresh else changed
+        self.scanned_at = now
+        self._list_again_at = now + min(4 * (time.monotonic_ns() - now), LONGEST_UNLISTED)
 
     def read(self, now: int, *, force: bool = False) -> bool:
         """Read what is new, up to the budget; return whether anything came. `now` is monotonic ns."""
@@ -142,7 +155,7 @@ class Intake:
         for journal in self.journals.values():
             reader = journal.reader
             if len(journal.chunks) > (1 if journal.more else 64):
-                active += 1  # What was read waits for its time or for the file; more would only fill memory.
+                # What was read waits for its time or for the file; more would only fill memory.
                 journal.more = True
                 continue
             if not journal.dead:
@@ -252,6 +265,11 @@ class Intake:
         for journal in dead:
             journal.dead = True
         return dead
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a journal has more to read at once."""
+        return any(journal.more for journal in self.journals.values())
 
     def alive(self) -> int:
         """Return how many owners live."""

@@ -33,6 +33,8 @@ from mplog.config import Config
 
 HOLD_BACK = 20_000_000
 """Nanoseconds a record waits for older ones that are just being written."""
+FUTURE = 1_000_000_000
+"""Nanoseconds by which a key must be ahead to count as none of this clock's."""
 BUSY_PAUSE, IDLE_PAUSE = 0.002, 0.05
 EVER = (1 << 64) - 1
 GIVE_UP_AFTER = 30.0
@@ -100,7 +102,7 @@ class Listener:
         """Do one round; return whether there was anything to do. With `drain` hold nothing back."""
         now = time.monotonic_ns()
         self._heed_wake()
-        self.intake.scan(force=self._asked)
+        self.intake.scan(force=self._asked or drain)
         for journal in self.intake.check_owners(force=self._asked or drain):
             journal.identity = journal.state().identity or journal.identity
             self._certificates.look(journal)
@@ -108,11 +110,12 @@ class Listener:
         # While a batch waits for the file, the journals keep what is new; so does who is just a little too slow.
         if self._writer.batch is None and not any(delivery.holds_up() for delivery in self._deliveries):
             busy = self.intake.read(now, force=self._asked)
-            watermark = self.intake.watermark(EVER if drain else now - HOLD_BACK)
+            known = min(now, self.intake.scanned_at)
+            watermark = self.intake.watermark(EVER if drain else known - HOLD_BACK)
             self._take_batch(watermark, now)
             busy = self._write_batch() or busy
             if self._writer.batch is None:
-                self._committed = max(self._committed, min(watermark, now))
+                self._committed = max(self._committed, min(watermark, known))
         else:
             busy = self._write_batch()
         self._settle_deliveries()
@@ -137,7 +140,8 @@ class Listener:
                 if errors <= 3:
                     say(f"the listener met {type(error).__name__}: {error}; it goes on.")
             pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
-            self._wait(pause)
+            if not (busy and self.intake.is_behind):
+                self._wait(pause)
 
     def finish(self, timeout: float) -> bool:
         """Drain what there is, wait for console and handlers, and end them; tell whether nothing was left."""
@@ -191,7 +195,7 @@ class Listener:
         self._notes.append((head + b"%d" % self._seq + tail.rstrip(b"\n"), reports))
 
     def _take_batch(self, watermark: int, now: int) -> None:
-        runs, ranges = self.intake.take(watermark, now)
+        runs, ranges = self.intake.take(watermark, now + FUTURE)
         due = []
         limit = bound(watermark)
         while self._notes and self._notes[0][0] <= limit:
