@@ -6,10 +6,8 @@ Files only. Runs in the listener.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import os
 import re
-import shutil
 import threading
 import time
 
@@ -98,6 +96,9 @@ def compress(name: str, *, mode: int) -> None:
     temporary = f"{name}.gz.tmp"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     os.fchmod(fd, mode)
+    import gzip  # with `shutil` 4 ms, which `setup` would pay for
+    import shutil
+
     with open(name, "rb") as source, os.fdopen(fd, "wb") as raw, gzip.GzipFile("", "wb", 6, raw) as target:
         shutil.copyfileobj(source, target, 1 << 20)
     os.replace(temporary, name + ".gz")

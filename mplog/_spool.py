@@ -26,6 +26,11 @@ import stat
 import time
 from typing import Any, NamedTuple
 
+try:
+    from _blake2 import blake2b  # what `hashlib` gives out, without the 3 ms of loading OpenSSL
+except ImportError:
+    from hashlib import blake2b
+
 from mplog import _lock
 from mplog.exceptions import SpoolError
 
@@ -50,13 +55,11 @@ def roots(file: str | None, explicit: str | None) -> list[str]:
 
 def session_name(file: str | None) -> str:
     """Return the name that every process finds for the same log file, or a random one without a file."""
-    import hashlib  # 3 ms that only the parent needs
-
     if not file:
         return "console-" + os.urandom(8).hex()
     real = os.path.realpath(file)
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", os.path.basename(real))[:40]
-    return f"{stem}-{hashlib.sha256(os.fsencode(real)).hexdigest()[:16]}"
+    return f"{stem}-{blake2b(os.fsencode(real), digest_size=8).hexdigest()}"
 
 
 class Status(NamedTuple):

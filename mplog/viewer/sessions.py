@@ -17,7 +17,7 @@ def format_of(path: str) -> str | None:
     """
     real = os.path.realpath(path)
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", os.path.basename(real))[:40]
-    name = f"{stem}-{hashlib.sha256(os.fsencode(real)).hexdigest()[:16]}"
+    name = f"{stem}-{hashlib.blake2b(os.fsencode(real), digest_size=8).hexdigest()}"
     for root in _roots(real):
         try:
             with open(os.path.join(root, name, "session.json"), "rb") as file:
