@@ -195,6 +195,7 @@ def _emit(self: Any, level: int, msg: Any, args: Any, kwargs: Any) -> None:
                 who = _introduce()
         except AttributeError:
             who = _introduce()
+        journal = _worker.journal or _worker.open()  # before the clock is read: opening takes its time
         key = monotonic_ns()
         now = key + _clock.offset
         micros = (now - _base) // 1000
@@ -203,7 +204,7 @@ def _emit(self: Any, level: int, msg: Any, args: Any, kwargs: Any) -> None:
         head = site[0] % (key, _stamp, micros, text.encode(), who)
         bound = fragment()
         tail = f"{bound}}}\n".encode() if bound else b"}\n"
-        (_worker.journal or _worker.open()).write(head, tail, level)
+        journal.write(head, tail, level)
         if key >= _worker.check_at:
             _worker.check(key)
     except Exception as error:  # the application must not suffer from its log
