@@ -200,6 +200,12 @@ class JournalWriter:
             return True
         return self._write_slow(head, tail, levelno)
 
+    def lose(self, count: int, reason: str) -> None:
+        """Count lines as dropped that came before there was a journal."""
+        with self._lock:
+            for _ in range(count):
+                self._drop(reason)
+
     def report_drops(self) -> None:
         """Write the record about dropped lines now, if there is one to write. For the end of a process."""
         with self._lock:

@@ -89,12 +89,16 @@ class Worker:
                 directories = self.spool.journal_directories
                 who = {**identity(), "obeys": _control.expects_signal()}
                 try:
-                    self._owner = Owner(directories, who)
+                    owner = Owner(directories, who)
                 except FileNotFoundError:
                     for directory in directories:
                         self.spool.revive(directory)
-                    self._owner = Owner(directories, who)
-                self.register_end()
+                    owner = Owner(directories, who)
+                if self._owner is None:
+                    self._owner = owner
+                    self.register_end()
+                else:  # A signal handler that logged has been here: a process has one journal.
+                    owner.release()
             return self._owner
 
     def open(self) -> JournalWriter:
@@ -107,7 +111,7 @@ class Worker:
             if self.journal is None:
                 owner = self.claim()
                 config = self.config
-                self.journal = JournalWriter(
+                journal = JournalWriter(
                     owner.journal,
                     self.spool.journal_directories,
                     Policy(config.quota, config.overflow, config.block_timeout),
@@ -118,6 +122,10 @@ class Worker:
                     on_segment=self.alarm,
                     on_slow=self._hold,
                 )
+                if self.journal is None:  # else a signal handler that logged has been here
+                    self.journal = journal
+                    if self.failures:
+                        journal.lose(self.failures, "the spool could not be used")
             return self.journal
 
     def log(self, record: logging.LogRecord) -> None:

@@ -148,7 +148,7 @@ class Rig:
         assert wait(listener, timeout) == 0, "the listener did not end in order"
         assert not os.path.exists(self.spool.path), os.listdir(self.spool.path)
 
-    def finish(self, timeout: float = 20.0) -> None:
+    def finish(self, timeout: float = 120.0) -> None:
         """Have a last listener write what is left; it ends when nobody lives any more."""
         pid = self.listen()
         assert wait(pid, timeout) == 0, "the last listener did not end in order"

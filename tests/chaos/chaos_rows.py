@@ -52,7 +52,7 @@ def k1_workers_killed(directory: Path, n: int) -> Figures:
     grown = rss(listener) - before
     for pid in living:
         kill(pid)
-    rig.end(listener, 30)
+    rig.end(listener, 120)
     assert grown < 16 << 20, f"the listener grew by {grown} bytes"
     return figures(rig.verdict(), kills=n + 4, grown_kib=grown >> 10)
 
@@ -193,7 +193,7 @@ def k7_ways_to_die(directory: Path, n: int) -> Figures:
     codes: dict[str, int] = {}
     for way, pid in started:
         codes[way] = wait(pid, 30)
-    rig.end(listener, 30)
+    rig.end(listener, 120)
     verdict = rig.verdict()
     assert verdict["records"] == 1000 * len(started), verdict
     return figures(verdict, processes=len(started), codes=codes)
@@ -253,7 +253,7 @@ def k8_neighbour_killed(directory: Path, n: int) -> Figures:
     for pid in others:
         os.kill(pid, signal.SIGUSR1)
         assert wait(pid) == 0
-    rig.end(listener, 30)
+    rig.end(listener, 120)
     worst = max(float(path.read_text()) for path in Path(directory).glob("slowest*"))
     assert worst < 1.0, worst
     return figures(rig.verdict(), kills=n, slowest_ms=round(worst * 1000, 1))
@@ -278,7 +278,7 @@ def t1_listener_stopped(directory: Path, n: int) -> Figures:
     time.sleep(0.1)
     os.kill(listener, signal.SIGSTOP)
     assert wait(rig.work(work), 60) == 0
-    rig.end(listener, 30)
+    rig.end(listener, 120)
     verdict = rig.verdict()
     count, worst = produced.read_text().split()
     assert verdict["records"] + verdict["dropped"] == int(count), verdict
@@ -330,7 +330,7 @@ def d1_disk_full(directory: Path, n: int) -> Figures:
         assert eventually(lambda: os.statvfs(mount).f_bavail == 0)
         time.sleep(0.3)
         assert os.system(f"mount -o remount,size=64m {mount}") == 0
-        rig.end(listener, 30)
+        rig.end(listener, 120)
         notes = [line for line in Path(rig.file).read_bytes().splitlines() if b'"event":"disk_full"' in line]
         assert len(notes) == 1, notes
         return figures(rig.verdict(), notes=len(notes))
@@ -375,7 +375,7 @@ def d4_log_moved(directory: Path, n: int) -> Figures:
             time.sleep(0.2)
             os.rmdir(rig.file)
     kill(pid)
-    rig.end(listener, 30)
+    rig.end(listener, 120)
     return figures(rig.verdict(), files=len(rig.files()))
 
 
@@ -447,12 +447,18 @@ def f4_signals(directory: Path, n: int) -> Figures:
         Path(directory, "nested").write_text(str(count))
 
     assert wait(rig.work(work), 60) == 0
-    rig.end(listener, 30)
+    rig.end(listener, 120)
     nested = int(Path(directory, "nested").read_text())
-    seqs = [int(part.split(b"}")[0].split(b",")[0]) for part in Path(rig.file).read_bytes().split(b'"seq":')[1:]]
+    data = Path(rig.file).read_bytes()
+    lines = [line for line in data.splitlines() if b'"thread":"listener"' not in line]
+    seqs = [int(line.split(b'"seq":')[1].split(b"}")[0].split(b",")[0]) for line in lines]
+    verdict = rig.verdict()
+    # Whoever logs faster than the listener writes has drops, counted ones; the nested records are among them.
+    verdict["lost"] += nested - data.count(b'"logger":"inner"')
     missing = len(set(range(1, max(seqs) + 1)) - set(seqs))
-    assert missing == 0, missing
-    return figures(rig.verdict(), nested=nested, missing=missing)
+    assert missing <= verdict["dropped"], (missing, verdict)
+    assert len(seqs) == len(set(seqs)), "a seq is there twice"
+    return figures(verdict, nested=nested, missing=missing)
 
 
 def f5_threads(directory: Path, n: int) -> Figures:
@@ -496,7 +502,7 @@ def c1_clock_steps(directory: Path, n: int) -> Figures:
 
     for pid in [rig.work(work) for _ in range(3)]:
         assert wait(pid, 30) == 0
-    rig.end(listener, 30)
+    rig.end(listener, 120)
     return figures(rig.verdict())
 
 
@@ -738,20 +744,23 @@ def k6_parent_killed(directory: Path, n: int) -> Figures:
         rig = Rig(directory / str(index))
         hold_r, hold_w = os.pipe()
 
-        def parent(number: int, log: Log) -> None:
+        def parent(number: int, log: Log, hold_w: int = hold_w) -> None:
             log(1, 10)
             os.write(hold_w, b"x")
             time.sleep(100)
 
-        def child(number: int, log: Log) -> None:
+        def child(number: int, log: Log, hold_w: int = hold_w) -> None:
             for k in range(1, 101):
                 log(k, 100)
+                if k == 1:
+                    os.write(hold_w, b"x")
                 time.sleep(0.002)
 
         first = rig.work(parent)
         os.read(hold_r, 1)
         listener = rig.listen()
         other = rig.work(child)
+        os.read(hold_r, 1)
         kill(first)
         assert wait(other) == 0
         began = time.monotonic()
