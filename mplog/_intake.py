@@ -110,6 +110,7 @@ class Intake:
         self._directories = directories
         self._progress = progress
         self._listed: dict[str, int] = {}
+        self._known: dict[str, set[str]] = {}
         self.scanned_at = 0
         """Monotonic ns before which all segments that exist are known."""
         self._list_again_at = 0
@@ -140,8 +141,10 @@ class Intake:
             # A change so fresh that another one may follow with the same time is looked at again.
             fresh = abs(time.time_ns() - changed) < COARSE
             with contextlib.suppress(OSError):
-                for name in os.listdir(directory):
+                names = set(os.listdir(directory))
+                for name in names - self._known.get(directory, set()):
                     self._add(directory, name)
+                self._known[directory] = names
                 self._listed[directory] = -1 if fresh else changed
         self.scanned_at = now
         self._list_again_at = now + min(4 * (time.monotonic_ns() - now), LONGEST_UNLISTED)
@@ -154,9 +157,12 @@ class Intake:
         opened = 0
         for journal in self.journals.values():
             reader = journal.reader
-            if len(journal.chunks) > (1 if journal.more else 64):
+            if len(journal.chunks) > (0 if journal.more else 64):
                 # What was read waits for its time or for the file; more would only fill memory.
                 journal.more = True
+                opened += reader.is_open
+                if opened > self._most_open:
+                    reader.close()
                 continue
             if not journal.dead:
                 try:
@@ -196,8 +202,10 @@ class Intake:
             if chunk.lines:
                 journal.previous = chunk.lines[-1]
             journal.chunks.append(chunk)
-        elif journal.dead:
+        if journal.dead and (not data or not reader.has_more()):
+            # Known at once: nothing of the others has to wait for it any more.
             journal.exhausted = True
+            journal.more = False
             reader.close()
         return bool(data)
 
@@ -205,6 +213,7 @@ class Intake:
         """Try again for a while, in which nothing overtakes it; then give the segment up, so that it stops nobody."""
         journal.more = True
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            self._most_open = max(1, self._most_open // 2)
             return
         now = time.monotonic()
         journal.trouble_since = journal.trouble_since or now

@@ -65,6 +65,21 @@ class JournalReader:
             return False
         return os.pread(self._fd, 1, self.position.offset) == b"\0"
 
+    def has_more(self) -> bool:
+        """Tell whether there is anything behind `position`, for a journal whose owner is dead."""
+        number, offset = self.position
+        if any(n > number for n in self.segments) or (self._fd < 0 and number in self.segments):
+            return True
+        if self._fd < 0:
+            return False
+        while True:
+            rest = os.pread(self._fd, 1 << 16, offset)
+            if rest.strip(b"\0"):
+                return True
+            if not rest:
+                return False
+            offset += len(rest)
+
     def read(self, limit: int, *, dead: bool = False) -> tuple[bytes, bool]:
         """Return the next complete lines, about `limit` bytes, and whether there may be more to read now.
 

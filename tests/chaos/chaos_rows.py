@@ -10,6 +10,7 @@ import logging
 import os
 import random
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -37,7 +38,14 @@ def figures(verdict: Verdict, **more: Any) -> Figures:
 
 def k1_workers_killed(directory: Path, n: int) -> Figures:
     """SIGKILL of four workers at random points, each replaced, while one listener lives."""
-    rig = Rig(directory)
+    memory = tempfile.mkdtemp(prefix="mplog-k1-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    try:
+        return _k1(Rig(directory, spool=memory), n)
+    finally:
+        shutil.rmtree(memory, ignore_errors=True)
+
+
+def _k1(rig: Rig, n: int) -> Figures:
     listener = rig.begin()
     before = rss(listener)
     living = [rig.work(burst()) for _ in range(4)]
