@@ -191,9 +191,9 @@ class Bench:
         }
         if shutil.which("jq"):
             condition = 'select(.level=="ERROR" or .level=="CRITICAL")'
-            found["jq"] = _rate(_shell(f"jq -c '{condition}' {self.small}", 1), self.small_size)
+            found["jq"] = _rate(_shell(f"jq -c '{condition}' {self.small}", self.rounds), self.small_size)
         if self.args.klp:
-            klp = measure([self.args.klp, "-f", "jsonl", "-l", "error", str(self.small)], 1)
+            klp = measure([self.args.klp, "-f", "jsonl", "-l", "error", str(self.small)], self.rounds)
             found["klp"] = _rate(klp, self.small_size)
         return Row(f"`-l error`, 2 % of {self.gigabytes}", "1 GB/s a core", found)
 
@@ -215,12 +215,12 @@ class Bench:
             "mplog": _records(measure(command, self.rounds, self.all), self.small_count),
         }
         if shutil.which("jq"):
-            found["jq -C"] = _records(_shell(f"jq -C . {self.small}", 1), self.small_count)
+            found["jq -C"] = _records(_shell(f"jq -C . {self.small}", self.rounds), self.small_count)
         if self.args.klp:
             klp = [self.args.klp, "-f", "jsonl", "-c", str(self.small)]
-            found["klp"] = _records(measure(klp, 1), self.small_count)
+            found["klp"] = _records(measure(klp, self.rounds), self.small_count)
         if shutil.which("lnav"):
-            found["lnav -n"] = _records(measure(["lnav", "-n", str(self.small)], 1), self.small_count)
+            found["lnav -n"] = _records(measure(["lnav", "-n", str(self.small)], self.rounds), self.small_count)
         return Row(f"everything, coloured ({self.small_count:,} records)", "80 k/s a core", found)
 
     def as_text(self) -> Row:
