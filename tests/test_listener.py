@@ -286,6 +286,7 @@ def test_what_was_in_the_file_and_not_delivered_is_delivered_again(setting, even
     first.step(drain=True)
     first.close()
     gate[0] = lambda: None
+    assert all(delivery.finish(time.monotonic() + 10) for delivery in first._deliveries)
     second = setting.listen(handlers=(Slow(),))
     drain(second)
     assert eventually(lambda: seen.count("one") >= 1)

@@ -1,4 +1,4 @@
-"""K4: the listener is killed at every call that changes a file, once and twice in a row; each record is there once."""
+"""K4 in full (row K4 of the normal run takes every seventh point): the listener is killed at every call that changes a file, once and twice in a row; each record is there once."""
 
 import random
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from chaos_points import MODES, copy_of, crash, template
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("mode", MODES)
