@@ -328,7 +328,8 @@ def machine() -> str:
         "lnav": _version(["lnav", "-V"]),
     }
     shown = ", ".join(f"{name} {value}" for name, value in versions.items())
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {platform.system()} {platform.release()}; {shown}; load average {os.getloadavg()[0]:.1f}"
+    system = f"{len(os.sched_getaffinity(0))} cores, {platform.system()} {platform.release()}"
+    return f"{cpu}, {system}; {shown}; load average {os.getloadavg()[0]:.1f}"
 
 
 def main() -> int:
