@@ -390,9 +390,7 @@ def _reconnect() -> None:
     """Put our handler back where `dictConfig` or its like has closed it and taken it away."""
     handler = None if worker._attachment is None else worker._attachment.handler
     if handler is not None and handler.was_closed:
-        handler.was_closed = False
-        if handler not in _root.handlers:
-            _root.addHandler(handler)
+        handler.reopen()
 
 
 def _report(name: str, count: int, error: Exception) -> None:

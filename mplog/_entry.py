@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from mplog import _clock, _inherit, _launch, _lock, worker
+from mplog import _clock, _descriptors, _inherit, _launch, _lock, worker
 from mplog._spool import Spool, place
 from mplog.config import Config
 from mplog.worker import Handle
@@ -86,6 +86,7 @@ def _enter(config: Config, given: frozenset[str]) -> Entry:
         settled = config
         if joined:
             settled = _joined(handle.config(), config, given)
+            _tell_where_console_is(spool, settled)
             # This process's children take its settings, not those of the program that began the session.
             session = {**json.loads(handle.session), "config": json.loads(settled.to_json())}
             handle = handle._replace(session=json.dumps(session))
@@ -154,6 +155,20 @@ def _joined(theirs: Config, ours: Config, given: frozenset[str]) -> Config:
             f"{'is' if len(wished) == 1 else 'are'} not used."
         )
     return theirs.replace(**{name: getattr(ours, name) for name in _OWN})
+
+
+def _tell_where_console_is(spool: Spool, settled: Config) -> None:
+    """Say so if the session's console is another terminal, or another pipe, than this program's."""
+    pid = spool.listener_pid()
+    number = 1 if settled.console == "stdout" else 2
+    if settled.console == "off" or not pid or pid == os.getpid():
+        return
+    with contextlib.suppress(OSError):  # no /proc, or no right to look
+        if not os.path.samestat(os.stat(f"/proc/{pid}/fd/{number}"), os.fstat(_descriptors.original(number))):
+            worker.warn(
+                f"{settled.file!r} has a session already, and its console is where that was started, not here "
+                "(`mplog tail` follows the file)."
+            )
 
 
 def _start_listener(spool: Spool, handle: Handle, config: Config) -> Any:

@@ -218,13 +218,11 @@ def _make_log(handler: WorkerHandler) -> Any:
     `dictConfig`, `fileConfig` and `basicConfig(force=True)` close the handlers they take off the root logger; who
     only removes ours means it.
     """
-    stock_log, root = _stock["_log"], logging.root
+    stock_log = _stock["_log"]
 
     def _log(self: Any, *call: Any, **options: Any) -> None:
         if handler.was_closed and handler is _handler:
-            handler.was_closed = False
-            if handler not in root.handlers:
-                root.addHandler(handler)
+            handler.reopen()
         stock_log(self, *call, **options)
 
     _log.__code__ = _log.__code__.replace(co_filename=_SOURCE)

@@ -60,13 +60,14 @@ def ensure(spool: Spool, session: bytes, *, locked: bool = False) -> bool:
 
 def launch(spool: Spool) -> bool:
     """Start supervisor and listener, with this process's stdout and stderr, detached from it."""
-    if not sys.executable or getattr(sys, "frozen", False):
+    executable = _python()
+    if executable is None:
         return False
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     path = [str(entry) for entry in sys.path]
     if home not in path:
         path.append(home)
-    command = [sys.executable, "-c", _BOOT, json.dumps(path), spool.path, spool.second or ""]
+    command = [executable, "-c", _BOOT, json.dumps(path), spool.path, spool.second or ""]
     # `&` makes it a child of the shell, which ends at once: it is adopted by init. Importing `subprocess` would cost
     # `setup` too much; the descriptors it would close are closed by `main`.
     shell = ["/bin/sh", "-c", '"$@" &', "mplog", *command]
@@ -85,6 +86,18 @@ def launch(spool: Spool) -> bool:
     with contextlib.suppress(ChildProcessError):  # somebody's handler of SIGCHLD was faster
         os.waitpid(pid, 0)
     return True
+
+
+def _python() -> str | None:
+    """Return the interpreter's program, or None: in a program that embeds Python `sys.executable` is that one."""
+    if getattr(sys, "frozen", False):
+        return None
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    installed = os.path.join(sys.exec_prefix, "bin", name)
+    for path in (sys.executable, installed):
+        if path and "py" in os.path.basename(path).lower() and os.access(path, os.X_OK):
+            return path
+    return None
 
 
 def _is_starting(spool: Spool) -> bool:

@@ -274,6 +274,16 @@ class WorkerHandler(logging.handlers.QueueHandler):
         self.was_closed = True
         super().close()
 
+    def reopen(self) -> None:
+        """Go back to the root logger, from which other configuration has taken the handler."""
+        self.was_closed = False
+        if self not in logging.root.handlers:
+            logging.root.addHandler(self)
+        # `dictConfig` empties this list, and the next one closes, and so tells, only those that are in it.
+        known: Any = logging._handlerList  # type: ignore[attr-defined]
+        if not any(found() is self for found in known):
+            known.append(weakref.ref(self))
+
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and write a record, without a lock: the journal needs none, and a fork may not meet one held.
 
