@@ -164,18 +164,11 @@ class Intake:
                 if opened > self._most_open:
                     reader.close()
                 continue
-            if not journal.dead:
-                try:
-                    if reader.is_quiet():
-                        journal.more = False
-                        opened += 1
-                        if opened > self._most_open:
-                            reader.close()
-                        continue
-                except OSError:
-                    pass  # `read` meets it again, and knows what to do.
-            elif journal.exhausted:
+            if journal.exhausted if journal.dead else reader.is_quiet():
                 journal.more = False
+                opened += reader.is_open
+                if opened > self._most_open:
+                    reader.close()
                 continue
             if not reader.is_open and not reader.segments:
                 journal.exhausted = journal.dead

@@ -63,7 +63,10 @@ class JournalReader:
         """Tell, with one system call, that a live journal has nothing new; False means: read."""
         if self._fd < 0 or self._appended or self.position.segment + 1 in self.segments:
             return False
-        return os.pread(self._fd, 1, self.position.offset) == b"\0"
+        try:
+            return os.pread(self._fd, 1, self.position.offset) == b"\0"
+        except OSError:
+            return False  # `read` meets it again, and says so.
 
     def has_more(self) -> bool:
         """Tell whether there is anything behind `position`, for a journal whose owner is dead."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from typing import Any, NamedTuple
 
 from mplog import _lock
@@ -58,10 +59,10 @@ def run(args: argparse.Namespace) -> int:
         else:
             reports.append(recover(spool, config, timeout=args.timeout))
     if args.json:
-        print(json.dumps([report._asdict() for report in reports]))
+        lines = [json.dumps([report._asdict() for report in reports])]
     else:
-        for report in reports:
-            print(_sentence(report))
+        lines = [_sentence(report) for report in reports]
+    sys.stdout.write("".join(line + "\n" for line in lines))
     return int(any(report.state == "left" or report.damaged for report in reports))
 
 
@@ -125,7 +126,7 @@ def _session(path: str, into: str | None) -> tuple[Spool | None, Config]:
     except MplogError as error:
         if not (into and os.path.isdir(os.path.join(path, "journals"))):
             if os.path.isdir(os.path.join(path, "journals")):
-                raise ViewerError(f"{path!r} has journals but no session.json; say where to with --into FILE") from error
+                raise ViewerError(f"{path!r} has journals but no session.json; add --into FILE") from error
             if os.path.isfile(path):
                 return None, Config()
             raise ViewerError(str(error)) from error
@@ -133,7 +134,8 @@ def _session(path: str, into: str | None) -> tuple[Spool | None, Config]:
     config = Config.from_json(json.dumps(found.session["config"])) if found else Config()
     if into:
         target = os.path.abspath(into)
-        config = config.replace(file=target, format="json" if target.endswith((".json", ".jsonl", ".ndjson")) else "text")
+        json_lines = target.endswith((".json", ".jsonl", ".ndjson"))
+        config = config.replace(file=target, format="json" if json_lines else "text")
     if config.file is None:
         raise ViewerError(f"the session in {spool.path!r} has no log file; say where to with --into FILE")
     return spool, config

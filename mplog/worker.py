@@ -94,11 +94,13 @@ class Worker:
                     for directory in directories:
                         self.spool.revive(directory)
                     owner = Owner(directories, who)
-                if self._owner is None:
-                    self._owner = owner
-                    self.register_end()
-                else:  # A signal handler that logged has been here: a process has one journal.
+                # A signal handler that logged may have been here: a process has one journal.
+                earlier: Owner | None = self.__dict__["_owner"]
+                if earlier is not None:
                     owner.release()
+                    return earlier
+                self._owner = owner
+                self.register_end()
             return self._owner
 
     def open(self) -> JournalWriter:

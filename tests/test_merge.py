@@ -1,6 +1,7 @@
 """Merging by time up to a watermark, and the same batch again after a crash."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_a_batch_can_be_made_again(tmp_path_factory, found, cuts, marks):
     reader.segments[1] = str(path)
     edges = sorted({0, len(entries), *(cut for cut in cuts if cut < len(entries))})
     chunks, previous, at = [], bound(0), 0
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         part = b"".join(entry + b"\n" for entry in entries[first:last])
         made = Chunk(part, Position(1, at), Position(1, at + len(part)), previous)
         at += len(part)

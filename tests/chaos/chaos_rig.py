@@ -62,7 +62,14 @@ class Verdict(dict[str, int]):
 class Rig:
     """A session whose listeners and workers are forked from here, so that each can be killed at will."""
 
-    def __init__(self, directory: str | os.PathLike[str], *, spool: str | None = None, file: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        spool: str | None = None,
+        file: str | None = None,
+        **settings: Any,
+    ) -> None:
         self.directory = Path(directory)
         self.directory.mkdir(exist_ok=True)
         self.held: Owner | None = None

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from chaos_points import MODES, copy_of, crash, template, writer
 from chaos_rig import Rig, Verdict, burst, kill, naps, wait
 
 from mplog import worker
-from mplog._record import encode_record
 
 Figures = dict[str, Any]
 Log = Callable[[int, int], None]
@@ -74,11 +74,12 @@ def k2_writer_points(directory: Path, n: int) -> Figures:
             ("created", 5), ("not mapped", 5), ("not owned", 0), ("not locked", 0),
         ):  # fmt: skip
             rig = Rig(directory / f"{done}")
-            pid = rig.work(lambda number, log, point=point: _die_at(point, rig, number, log))
+            pid = rig.work(lambda number, log, point=point, rig=rig: _die_at(point, rig, number, log))
             assert wait(pid) == -signal.SIGKILL
             rig.finish()
             found = rig.verdict()
-            assert found.holds and found["records"] == written, (point, found)
+            assert found.holds, (point, found)
+            assert found["records"] == written, (point, found)
             done += 1
     return {"kills": done, "lost": 0, "twice": 0, "torn": 0}
 
@@ -165,7 +166,7 @@ def k4_listener_points(directory: Path, n: int, *, stride: int = 1) -> Figures:
     generator = random.Random(n)
     for _ in range(n):
         rig = copy_of(first, directory / "trial")
-        pair = [(generator.randint(1, 70), generator.choice(MODES)), (generator.randint(1, 40), generator.choice(MODES))]
+        pair = [(generator.randint(1, most), generator.choice(MODES)) for most in (70, 40)]
         if all(crash(rig, at, mode) for at, mode in pair):
             rig.finish()
         verdict = rig.verdict()
@@ -522,7 +523,8 @@ def x1_hostile_worker(directory: Path, n: int) -> Figures:
     assert not journal._next_segment(0)
     for _ in range(300):
         key = b"%016x" % time.monotonic_ns() if generator.random() < 0.7 else generator.randbytes(16)
-        line = key + b' {"msg":"' + generator.randbytes(30).replace(b"\n", b"").replace(b"\0", b"") + b'\x1b[2J\xc2\x9b"}\n'
+        text = generator.randbytes(30).replace(b"\n", b"").replace(b"\0", b"")
+        line = key + b' {"msg":"' + text + b'\x1b[2J\xc2\x9b"}\n'
         journal.memory[journal.used : journal.used + len(line)] = line
         journal.used += len(line)
         if journal.used > journal.size - 500:
@@ -572,7 +574,7 @@ def c2_order(directory: Path, n: int) -> Figures:
     rig.finish()
     times = [line[9:35] for line in Path(rig.file).read_bytes().splitlines() if b'"logger":"chaos"' in line]
     # Lines stand in the order of the monotonic clock at the call; `time` was read a moment before or after.
-    late = sum(_micros(a) - _micros(b) > 20_000 for a, b in zip(times, times[1:], strict=False) if a > b)
+    late = sum(_micros(a) - _micros(b) > 20_000 for a, b in pairwise(times) if a > b)
     assert late == 0, late
     return figures(rig.verdict(), kills=kills, late=late)
 
@@ -592,7 +594,7 @@ def _lives(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
 
 
-def f3_forks(directory: Path, n: int) -> Figures:
+def f3_forks(directory: Path, n: int) -> Figures:  # noqa: C901 - one program, read from top to bottom
     """Forks from C, forks while four threads log, forks of forks: no hang, and no journal is shared.
 
     From C only without other threads: CPython itself hangs in a child that learns nothing of its fork when another
@@ -601,7 +603,7 @@ def f3_forks(directory: Path, n: int) -> Figures:
     rig = Rig(directory)
     listener = rig.begin()
 
-    def work(_: int, log: Log) -> None:
+    def work(_: int, log: Log) -> None:  # noqa: C901
         logger, store = logging.getLogger("chaos"), rig.acknowledged.store
         stop = threading.Event()
 
@@ -723,7 +725,8 @@ def o1_console(directory: Path, n: int) -> Figures:
         if kind == "closed":
             os.close(reader)
         if kind != "none":
-            listening.targets = lambda *_: [ConsoleTarget(stream, lambda fields: str(fields["msg"]), 0)]
+            target = ConsoleTarget(stream, lambda fields: str(fields["msg"]), 0)
+            listening.targets = lambda *_, target=target: [target]
         else:
             listening.targets = lambda *_: []
         pids = [rig.work(lambda number, log: [log(k, 100) for k in range(1, n + 1)]) for _ in range(2)]
@@ -732,7 +735,7 @@ def o1_console(directory: Path, n: int) -> Figures:
         began = time.monotonic()
         listener = rig.listen()
         total = 2 * n
-        assert eventually(lambda: os.path.exists(rig.file) and _lines(rig.file) >= total, 60), kind
+        assert eventually(lambda file=rig.file: os.path.exists(file) and _lines(file) >= 2 * n, 60), kind
         rates[kind] = round(total / (time.monotonic() - began))
         if kind == "slow":
             os.read(reader, 10)

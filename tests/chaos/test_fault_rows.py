@@ -24,7 +24,7 @@ def run(row: str, n: int, plant: str = "", timeout: float = 100) -> subprocess.C
 
 @pytest.mark.parametrize("row", ROWS)
 def test_row(row: str):
-    """Nothing lost, nothing twice, nothing torn, nothing out of order: the figures of the long run are in docs/guarantees.md."""
+    """Nothing lost, twice, torn or out of order. The figures of the long run are in docs/guarantees.md."""
     if row in NEEDS_ROOT and os.geteuid() != 0:
         pytest.skip("mounts a small file system")
     done = run(row, ROWS[row][1])

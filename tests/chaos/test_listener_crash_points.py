@@ -1,4 +1,7 @@
-"""K4 in full (row K4 of the normal run takes every seventh point): the listener is killed at every call that changes a file, once and twice in a row; each record is there once."""
+"""K4 in full: the listener is killed at every call that changes a file, once and twice in a row.
+
+The normal run takes every seventh point, see `chaos_rows`.
+"""
 
 import random
 from pathlib import Path
@@ -31,7 +34,7 @@ def test_exactly_once_when_recovery_is_killed_too(tmp_path: Path):
     generator = random.Random(5)
     for _ in range(60):
         rig = copy_of(first, tmp_path / "trial")
-        points = [(generator.randint(1, 70), generator.choice(MODES)), (generator.randint(1, 40), generator.choice(MODES))]
+        points = [(generator.randint(1, most), generator.choice(MODES)) for most in (70, 40)]
         for at, mode in points:
             if not crash(rig, at, mode):
                 break
