@@ -318,7 +318,8 @@ class JournalWriter:
                         self._create(directory, suffix, size)
                         return ""
                     except OSError as error:
-                        reason = os.strerror(error.errno or 0).lower()
+                        if not reason or error.errno != errno.ENOENT:
+                            reason = os.strerror(error.errno or 0).lower()
                         if error.errno == errno.ENOENT:
                             self._on_missing(directory)
                         if error.errno not in _NO_ROOM or suffix == APPENDED:
