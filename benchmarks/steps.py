@@ -18,7 +18,10 @@ from operator import lt
 from typing import Any
 
 import mplog
-from mplog import _clock, _context, _fastpath, _merge, worker
+from mplog import worker
+from mplog._listener import merge as _merge
+from mplog._shared import clock, context
+from mplog._worker import fastpath
 
 CALL = 'log.info("processing %d of %s", 12345, "hello")'
 LINE = (
@@ -66,8 +69,8 @@ def caller(directory: str) -> None:
         journal = here.journal
         assert journal is not None
         frame = sys._getframe()
-        site = next(iter(_fastpath._sites.values()))  # kept at the first call
-        who = _fastpath._local.who[3]
+        site = next(iter(fastpath._sites.values()))  # kept at the first call
+        who = fastpath._local.who[3]
         names = {
             "log": log,
             "journal": journal,
@@ -76,13 +79,13 @@ def caller(directory: str) -> None:
             "template": site[0],
             "who": who,
             "text": b'"processing 12345 of hello"',
-            "quote": _fastpath.encode_basestring,
+            "quote": fastpath.encode_basestring,
             "message": "processing 12345 of hello",
-            "sites": _fastpath._sites,
-            "clock": _clock,
-            "monotonic_ns": _fastpath.monotonic_ns,
-            "local": _fastpath._local,
-            "fragment": _context.fragment,
+            "sites": fastpath._sites,
+            "clock": clock,
+            "monotonic_ns": fastpath.monotonic_ns,
+            "local": fastpath._local,
+            "fragment": context.fragment,
             "head": LINE[:-6] % (1, 12345),
             "guard": worker._guard,
         }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mplog._context import bind, clear_context, context, unbind, with_context
-    from mplog._progress import track
+    from mplog._shared.context import bind, clear_context, context, unbind, with_context
+    from mplog._worker.progress import track
     from mplog.exceptions import ConfigError, MplogError, SessionError, SpoolError
     from mplog.processors import BoundLogger, configure_structlog, get_logger
     from mplog.session import Session, log_to_stderr, setup
@@ -42,16 +42,16 @@ _HOME = {
     "SpoolError": "exceptions",
     "WorkerHandler": "worker",
     "attach": "worker",
-    "bind": "_context",
-    "clear_context": "_context",
+    "bind": "_shared.context",
+    "clear_context": "_shared.context",
     "configure_structlog": "processors",
-    "context": "_context",
+    "context": "_shared.context",
     "get_logger": "processors",
     "log_to_stderr": "session",
     "setup": "session",
-    "track": "_progress",
-    "unbind": "_context",
-    "with_context": "_context",
+    "track": "_worker.progress",
+    "unbind": "_shared.context",
+    "with_context": "_shared.context",
 }
 
 

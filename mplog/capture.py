@@ -15,10 +15,11 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mplog import _descriptors, _uncaught
-from mplog._output import CapturedDescriptor, CapturedStream, spare_handlers
-from mplog._owner import identity
-from mplog._pending import Board, create_file
+from mplog._shared import descriptors as _descriptors
+from mplog._shared.owner import identity
+from mplog._shared.pending import Board, create_file
+from mplog._worker import uncaught
+from mplog._worker.output import CapturedDescriptor, CapturedStream, spare_handlers
 
 if TYPE_CHECKING:
     from mplog.worker import Worker
@@ -47,7 +48,7 @@ class _Capture:
         if "warnings" in wanted:
             self._guard(self._take_warnings)
         if "exceptions" in wanted:
-            self._guard(lambda: _uncaught.install(stderr_is_log=bool(wanted & {"stderr", "fd"})))
+            self._guard(lambda: uncaught.install(stderr_is_log=bool(wanted & {"stderr", "fd"})))
         self.open_files()
         for number, name in ((1, "stdout"), (2, "stderr")):
             replaced = getattr(sys, name, None)
@@ -94,7 +95,7 @@ class _Capture:
         for descriptor in self.descriptors:
             self._guard(descriptor.restore)
         if "exceptions" in self.wanted:
-            _uncaught.uninstall()
+            uncaught.uninstall()
         if self.warn_before is not None and warnings.showwarning is _show_warning:
             warnings.showwarning = self.warn_before
         if self.fault_fd >= 0:

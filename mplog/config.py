@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from mplog.exceptions import ConfigError
 
 if TYPE_CHECKING:
-    from mplog._parse import parse_interval, parse_level, parse_levels, parse_size
-    from mplog._settings import CAPTURES
+    from mplog._parent.parse import parse_interval, parse_level, parse_levels, parse_size
+    from mplog._parent.settings import CAPTURES
 
 __all__ = [
     "CAPTURES",
@@ -135,9 +135,7 @@ class Config(NamedTuple):
         try:
             fields = json.loads(text)
         except ValueError as error:
-            raise ConfigError(
-                f"`text` is {text[:80]!r}, which is no JSON ({error}); pass `to_json`'s."
-            ) from error
+            raise ConfigError(f"`text` is {text[:80]!r}, which is no JSON ({error}); pass `to_json`'s.") from error
         if not isinstance(fields, dict):
             raise ConfigError(f"`text` is {text[:80]!r}, which is no JSON object; pass what `to_json` wrote.")
         known = {key: value for key, value in fields.items() if key in cls._fields}
@@ -165,7 +163,7 @@ def load(arguments: Mapping[str, object], *, environ: Mapping[str, str] | None =
     """
     import os
 
-    from mplog._settings import collect
+    from mplog._parent.settings import collect
 
     given = {key: value for key, value in arguments.items() if value is not UNSET}
     return Config(**collect(given, os.environ if environ is None else environ))
@@ -175,6 +173,6 @@ def __getattr__(name: str) -> Any:
     """Return a name of `__all__` that only the parent and the command need, importing it now."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from mplog import _parse, _settings
+    from mplog._parent import parse, settings
 
-    return getattr(_settings if name == "CAPTURES" else _parse, name)
+    return getattr(settings if name == "CAPTURES" else parse, name)

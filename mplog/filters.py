@@ -19,7 +19,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from mplog import worker
-from mplog._record import encode_record
+from mplog._shared.record import encode_record
 from mplog.exceptions import ConfigError
 
 __all__ = ["DebugRing", "RateLimit", "Sample"]

@@ -16,9 +16,9 @@ import zlib
 from collections.abc import Mapping
 from typing import IO, Any, Literal
 
-from mplog._decode import decode, epoch, to_log_record
-from mplog._record import encode_record
-from mplog._values import FIELDS, encode_value, quote
+from mplog._shared.decode import decode, epoch, to_log_record
+from mplog._shared.record import encode_record
+from mplog._shared.values import FIELDS, encode_value, quote
 
 __all__ = ["ConsoleFormatter", "JsonFormatter", "PatternFormatter", "TextFormatter", "escape", "wants_color"]
 
@@ -262,9 +262,7 @@ def _defaults(fmt: str, style: Style) -> dict[str, str]:
     return {name: "-" for name in names if name not in _STANDARD}
 
 
-def wants_color(
-    stream: IO[str] | None, option: str = "auto", environ: Mapping[str, str] | None = None
-) -> bool:
+def wants_color(stream: IO[str] | None, option: str = "auto", environ: Mapping[str, str] | None = None) -> bool:
     """Decide about colours: option, ``NO_COLOR``, ``FORCE_COLOR``, ``TERM=dumb``, then the stream itself.
 
     Runs in the listener.
@@ -292,9 +290,7 @@ def wants_color(
         return False
 
 
-_PROCESS_COLORS = [
-    f"{shade}{hue}" for shade in ("", "light_") for hue in ("cyan", "green", "yellow", "blue", "purple")
-]
+_PROCESS_COLORS = [f"{shade}{hue}" for shade in ("", "light_") for hue in ("cyan", "green", "yellow", "blue", "purple")]
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -383,9 +379,7 @@ def _escape_all(value: Any) -> Any:
     return [_escape_all(item) for item in value] if isinstance(value, list) else value
 
 
-def _colored(
-    stream: IO[str] | None, color: bool, fmt: str, datefmt: str | None, style: Style
-) -> logging.Formatter:
+def _colored(stream: IO[str] | None, color: bool, fmt: str, datefmt: str | None, style: Style) -> logging.Formatter:
     """Return a colorlog formatter that follows our decision; its own differs on empty variables."""
     import colorlog
 

@@ -12,7 +12,7 @@ import os
 import stat
 import time
 
-from mplog import _rotation
+from mplog._listener import rotation
 from mplog.exceptions import ConfigError
 
 Identity = tuple[int, int]
@@ -32,7 +32,7 @@ class LogFile:
         durable: sync after every batch, and the directory after a rotation.
         max_bytes: size in bytes above which the file is rotated; 0 = never.
         backup_count: rotated files to keep; 0 = all.
-        rotate_every: see `_rotation.next_rollover`.
+        rotate_every: see `rotation.next_rollover`.
         compress: gzip rotated files.
     """
 
@@ -56,7 +56,7 @@ class LogFile:
         self._max_bytes = max_bytes
         self._keep = backup_count
         self._every = rotate_every
-        self._compressor = _rotation.Compressor(path, mode=mode) if compress else None
+        self._compressor = rotation.Compressor(path, mode=mode) if compress else None
         self._fd = -1
         self._identity: Identity | None = None
         self._rollover = float("inf")
@@ -164,7 +164,7 @@ class LogFile:
         if time.time() >= self._rollover:
             if self.size():
                 return True
-            self._rollover = _rotation.next_rollover(self._every, time.time())
+            self._rollover = rotation.next_rollover(self._every, time.time())
         return False
 
     def rotate(self, identity: Identity) -> bool:
@@ -178,7 +178,7 @@ class LogFile:
             with contextlib.suppress(FileNotFoundError):
                 found = os.stat(self.path, follow_symlinks=False)
                 if (found.st_dev, found.st_ino) == identity:
-                    _rotation.rotate(self.path, keep=self._keep)
+                    rotation.rotate(self.path, keep=self._keep)
             self.close()
             self._open()
             if self._durable:
@@ -240,7 +240,7 @@ class LogFile:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 self.close()
                 raise OSError(errno.EBUSY, "another listener writes to it", self.path) from error
-        self._rollover = _rotation.next_rollover(self._every, self._opened())
+        self._rollover = rotation.next_rollover(self._every, self._opened())
 
     def _opened(self) -> float:
         """Return since when the file is filled: a file that exists goes on with its period."""

@@ -17,18 +17,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from mplog import _certificate, _lock
-from mplog._batch import Batch, BatchWriter
-from mplog._commit import CommitLog, Intent
-from mplog._delivery import Delivery, HandlerTarget, say
-from mplog._expiry import Expiry
-from mplog._intake import Intake
-from mplog._merge import Range, bound, count_late, key_of, merge
-from mplog._raw import Outputs
-from mplog._record import encode_record
-from mplog._spool import Spool, Status
-from mplog._stats import Stats
-from mplog._targets import encoder, log_file, targets
+from mplog._listener import certificate
+from mplog._listener.batch import Batch, BatchWriter
+from mplog._listener.commit import CommitLog, Intent
+from mplog._listener.delivery import Delivery, HandlerTarget, say
+from mplog._listener.expiry import Expiry
+from mplog._listener.intake import Intake
+from mplog._listener.merge import Range, bound, count_late, key_of, merge
+from mplog._listener.raw import Outputs
+from mplog._listener.stats import Stats
+from mplog._listener.targets import encoder, log_file, targets
+from mplog._shared import lock
+from mplog._shared.record import encode_record
+from mplog._shared.spool import Spool, Status
 from mplog.config import Config
 
 HOLD_BACK = 20_000_000
@@ -68,7 +69,7 @@ class Listener:
         self._notes: deque[tuple[bytes, str]] = deque()
         """Lines of the listener's own, each with the journal whose owner's death it reports."""
         self._reporting: set[str] = set()
-        self._certificates = _certificate.Registry(spool)
+        self._certificates = certificate.Registry(spool)
         self._commits = CommitLog(spool.file("commits"))
         self._commits.load()
         self.stats.restarts = self._commits.starts - 1
@@ -79,8 +80,7 @@ class Listener:
         self._writer = BatchWriter(log_file(config), self._commits, self.note)
         self._encode = encoder(config)
         self._deliveries = [
-            Delivery(target, essential=config.file is None)
-            for target in targets(config, stream, handlers, spool)
+            Delivery(target, essential=config.file is None) for target in targets(config, stream, handlers, spool)
         ]
         self._undelivered: deque[tuple[int, dict[str, Range]]] = deque()
         self._committed = 0
@@ -339,7 +339,7 @@ class Listener:
             or any(not delivery.idle and not delivery.hangs for delivery in self._deliveries)
         ):
             return False
-        fd = _lock.acquire(self.spool.lock_path)
+        fd = lock.acquire(self.spool.lock_path)
         if fd is None:
             return False
         try:
@@ -355,14 +355,14 @@ class Listener:
                 self.finish(1.0)
                 self.close()
                 self.spool.clear()
-                _lock.release(fd, remove=self.spool.lock_path)
+                lock.release(fd, remove=self.spool.lock_path)
                 fd = -1
                 with contextlib.suppress(OSError):
                     os.rmdir(os.path.dirname(self.spool.path))
             return self.is_closed
         finally:
             if fd >= 0:
-                _lock.release(fd)
+                lock.release(fd)
 
     def _close_journals(self) -> bool:
         """Leave no directory in which a journal could begin; nobody lives, and everything is written."""
@@ -373,9 +373,7 @@ class Listener:
 
     def _open_wake(self) -> None:
         with contextlib.suppress(OSError):
-            self._wake_fd = os.open(
-                self.spool.file("wake"), os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-            )
+            self._wake_fd = os.open(self.spool.file("wake"), os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
             self._poll.register(self._wake_fd, select.POLLIN)
 
     def _heed_wake(self) -> None:
@@ -407,7 +405,7 @@ class ListenerThread:
     """Run a listener in a thread of this process: for handler objects and captured standard streams."""
 
     def __init__(self, spool: Spool, config: Config, stream: Any) -> None:
-        fd = _lock.acquire(spool.listener_lock)
+        fd = lock.acquire(spool.listener_lock)
         if fd is None:
             raise BlockingIOError(spool.listener_lock)
         self._lock_fd = fd
@@ -437,19 +435,19 @@ class ListenerThread:
     def _end(self, timeout: float) -> bool:
         listener = self.listener
         if listener.is_closed:
-            _lock.release(self._lock_fd)
+            lock.release(self._lock_fd)
             return True
-        session = _lock.acquire(listener.spool.lock_path, wait=True)
+        session = lock.acquire(listener.spool.lock_path, wait=True)
         listener.intake.scan(force=True)
         listener.intake.check_owners(force=True)
         clean = listener.finish(timeout)
         last = clean and not listener.intake.alive() and listener._close_journals()
         listener.close()
-        _lock.release(self._lock_fd)
+        lock.release(self._lock_fd)
         if last:
             listener.spool.clear()
         if session is not None:
-            _lock.release(session, remove=listener.spool.lock_path if last else None)
+            lock.release(session, remove=listener.spool.lock_path if last else None)
         if last:
             with contextlib.suppress(OSError):
                 os.rmdir(os.path.dirname(listener.spool.path))

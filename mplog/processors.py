@@ -10,8 +10,8 @@ from typing import Any
 
 import structlog
 
-from mplog import _chain
-from mplog._bound import BoundLogger
+from mplog._worker import chain
+from mplog._worker.bound import BoundLogger
 
 __all__ = ["BoundLogger", "adopt", "configure_structlog", "get_logger"]
 
@@ -29,7 +29,7 @@ def get_logger(name: str | None = None, **values: Any) -> BoundLogger:
     """
     if name is None:
         name = _module_of(sys._getframe(1))
-    return BoundLogger(logging.getLogger(name), _chain.CHAIN, values)
+    return BoundLogger(logging.getLogger(name), chain.CHAIN, values)
 
 
 def configure_structlog(processors: Iterable[Any] | str = ()) -> None:
@@ -52,9 +52,9 @@ def configure_structlog(processors: Iterable[Any] | str = ()) -> None:
     for step in [processors] if isinstance(processors, str) else processors:
         if not (callable(step) or (isinstance(step, str) and step.partition(":")[2])):
             raise TypeError(f"`processors` holds {step!r}; use callables, or 'package.module:name'.")
-    _chain.configure(processors)
+    chain.configure(processors)
     structlog.configure(
-        processors=_chain.CHAIN,
+        processors=chain.CHAIN,
         wrapper_class=BoundLogger,
         context_class=dict,
         logger_factory=_factory,
@@ -66,7 +66,7 @@ def adopt(names: list[str | None] | str) -> None:
     """Configure structlog in a child as in its parent, unless it is configured there. Never raises.
 
     Args:
-        names: what `_chain.configure` left for it.
+        names: what `chain.configure` left for it.
     """
     from mplog.worker import warn
 

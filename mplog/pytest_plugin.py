@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 import pytest
 
-from mplog import _lock
-from mplog._owner import SUFFIX
-from mplog._parse import parse_level
-from mplog._record import level_number
-from mplog._spool import Spool
+from mplog._parent.parse import parse_level
+from mplog._shared import lock
+from mplog._shared.owner import SUFFIX
+from mplog._shared.record import level_number
+from mplog._shared.spool import Spool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,7 +204,7 @@ def _has_dead(spool: Spool) -> bool:
     except OSError:
         return False
     paths = [os.path.join(spool.journals, name) for name in names if name.endswith(SUFFIX)]
-    return any(not _lock.is_ours(path) and _lock.holder(path) is None for path in paths if os.path.exists(path))
+    return any(not lock.is_ours(path) and lock.holder(path) is None for path in paths if os.path.exists(path))
 
 
 def _as_of_the_dead(note: Record) -> Record:

@@ -8,9 +8,9 @@ import os
 import sys
 from typing import Any, NamedTuple
 
-from mplog import _lock
-from mplog._sessions import Found, find
-from mplog._spool import Spool
+from mplog._shared import lock as _lock
+from mplog._shared.sessions import Found, find
+from mplog._shared.spool import Spool
 from mplog.config import Config
 from mplog.exceptions import MplogError
 from mplog.viewer.exceptions import ViewerError

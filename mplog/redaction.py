@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mplog._values import encode_own, safe_str
+from mplog._shared.values import encode_own, safe_str
 
 __all__ = ["REDACTED", "REDACTION_FAILED", "SECRET_KEYS", "SECRET_PATTERNS", "Redactor", "redactor"]
 
@@ -62,9 +62,7 @@ class Redactor:
         self._functions = tuple(functions)
         self._pairs = _pairs_of(self._keys)
 
-    def __call__(
-        self, msg: str, own: Fields, exc: dict[str, Any] | None
-    ) -> tuple[str, Fields, dict[str, Any] | None]:
+    def __call__(self, msg: str, own: Fields, exc: dict[str, Any] | None) -> tuple[str, Fields, dict[str, Any] | None]:
         """Return message, own fields and exception data without their secrets.
 
         Own fields come back as plain data, the way the line would hold them: objects cannot hide a secret

@@ -10,8 +10,10 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from mplog import _descriptors, _inherit, _launch, worker
-from mplog._entry import enter
+from mplog import worker
+from mplog._parent.entry import enter
+from mplog._shared import descriptors, launch
+from mplog._worker import inherit
 from mplog.config import UNSET, Config, Unset, load
 from mplog.exceptions import SessionError
 from mplog.worker import Handle
@@ -68,7 +70,7 @@ class Session:
         try:
             config = self._config if os.getpid() == self._pid else self._handle.config()
             worker.install(self._handle, config, worker.EXPLICIT, root=root)
-            if (names := _inherit.processors_here()) is not None:
+            if (names := inherit.processors_here()) is not None:
                 from mplog import processors
 
                 processors.adopt(names)
@@ -148,7 +150,7 @@ class Session:
         if self._finalizer is not None:
             self._finalizer.cancel()
         with contextlib.suppress(Exception):
-            _inherit.disarm()
+            inherit.disarm()
         counts = None
         with contextlib.suppress(OSError):
             counts = open(self._spool.file("stats.json"), "rb", buffering=0)
@@ -163,9 +165,9 @@ class Session:
             if counts is not None:
                 self._read_stats(counts.fileno(), min(1.0, timeout))
         if self._watches_bars:
-            from mplog import _bars
+            from mplog._parent import bars
 
-            _bars.disarm()
+            bars.disarm()
         if not done:
             worker.warn(
                 f"not everything was in {self.file or 'the console'!r} within {timeout:g} s; the rest waits in "
@@ -195,7 +197,7 @@ class Session:
             ConfigError: the level, the pattern or the duration makes no sense.
             SessionError: the session has ended.
         """
-        from mplog._control import change
+        from mplog._shared.control import change
 
         change(self._spool, level, logger=logger, process=process, duration=duration)
 
@@ -222,7 +224,7 @@ class Session:
             if status is not None and status.committed >= moment and (not ending or status.alive or pid is None):
                 return True
             if pid is None and self._thread is None:
-                _launch.ensure(spool, session)
+                launch.ensure(spool, session)
             if time.monotonic() >= deadline:
                 return False
             spool.wake()
@@ -341,11 +343,11 @@ def _begin(config: Config, given: frozenset[str]) -> Session:
 
     entry = enter(config, given)
     session = Session(entry.handle, config=entry.config, thread=entry.thread)
-    terminal = _descriptors.original(1 if entry.config.console == "stdout" else 2)
+    terminal = descriptors.original(1 if entry.config.console == "stdout" else 2)
     if not entry.joined and entry.config.console != "off" and os.isatty(terminal):
-        from mplog import _bars
+        from mplog._parent import bars
 
-        session._watches_bars = _bars.arm(session._spool, terminal)
+        session._watches_bars = bars.arm(session._spool, terminal)
     # After the children were joined, before the interpreter goes: daemonic threads still run then.
     session._finalizer = util.Finalize(None, session.close, exitpriority=-1000)
     return session
@@ -368,10 +370,10 @@ def log_to_stderr(level: int | str | None = None) -> logging.Logger:
     Returns:
         The `multiprocessing` logger.
     """
-    from mplog._tutorial import show
+    from mplog._worker.tutorial import show
 
     if worker.current is None:
         setup(None, format="[%(levelname)s/%(processName)s] %(message)s", level={"": "WARNING"})
     logger = show(level)
-    _inherit.carry("multiprocessing")
+    inherit.carry("multiprocessing")
     return logger

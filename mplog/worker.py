@@ -18,12 +18,13 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mplog import _clock, _context, _control, _descriptors, _exits, _fastpath, _launch, _template
-from mplog._drops import drop_line
-from mplog._journal import JournalWriter, Policy
-from mplog._owner import Owner, identity
-from mplog._record import encode_record
-from mplog._spool import Spool
+from mplog._shared import clock, context, control, descriptors, exits, launch
+from mplog._shared.drops import drop_line
+from mplog._shared.journal import JournalWriter, Policy
+from mplog._shared.owner import Owner, identity
+from mplog._shared.record import encode_record
+from mplog._shared.spool import Spool
+from mplog._worker import fastpath, template
 from mplog.config import Config
 
 ENVIRONMENT, AT_FORK, INHERITED, EXPLICIT = range(4)
@@ -62,7 +63,7 @@ class Worker:
 
     def __init__(self, handle: Handle, config: Config, rank: int) -> None:
         self.handle = handle
-        _clock.share(json.loads(handle.session).get("offset", _clock.offset))
+        clock.share(json.loads(handle.session).get("offset", clock.offset))
         self.config = config
         self.rank = rank
         self.spool = handle.spool()
@@ -87,7 +88,7 @@ class Worker:
         with self._lock:
             if self._owner is None:
                 directories = self.spool.journal_directories
-                who = {**identity(), "obeys": _control.expects_signal()}
+                who = {**identity(), "obeys": control.expects_signal()}
                 try:
                     owner = Owner(directories, who)
                 except FileNotFoundError:
@@ -136,7 +137,7 @@ class Worker:
             if not _guard[0]:
                 after_fork()
             # The key belongs to the moment the record was made, or files would be out of order by what rendering took.
-            key = _clock.key_of(record.created)
+            key = clock.key_of(record.created)
             head, tail = encode_record(
                 record,
                 key,
@@ -154,13 +155,13 @@ class Worker:
         """See whether a listener lives, and whether levels were changed; every half second at most."""
         self.check_at = key + CHECK_EVERY
         self._hold()
-        _clock.check()
-        _fastpath.refresh()
-        _control.look()
+        clock.check()
+        fastpath.refresh()
+        control.look()
         if _capture is not None:
             _capture.check()
         if self.spool.listener_pid() is None:
-            _launch.ensure(self.spool, self.handle.session.encode())
+            launch.ensure(self.spool, self.handle.session.encode())
 
     def _hold(self) -> None:
         """Take the journal's lock again if the application closed its descriptor, else go on with a new journal."""
@@ -179,7 +180,7 @@ class Worker:
         """Wake the listener, and start one if there is none."""
         with contextlib.suppress(Exception):
             if not self.spool.wake() and not self.ended:
-                _launch.ensure(self.spool, self.handle.session.encode())
+                launch.ensure(self.spool, self.handle.session.encode())
 
     def fail(self, error: Exception) -> None:
         """Count a record that could not be written, and say so once."""
@@ -272,7 +273,7 @@ class WorkerHandler(logging.handlers.QueueHandler):
         self.put_nowait(record)
 
     def close(self) -> None:
-        """Note that other configuration closed the handler: the next record puts it back (see `_fastpath`)."""
+        """Note that other configuration closed the handler: the next record puts it back (see `fastpath`)."""
         self.was_closed = True
         super().close()
 
@@ -367,16 +368,16 @@ def install(handle: Handle, config: Config, rank: int, *, root: bool = True, cap
             uninstall()
             worker = None
     if worker is None or _attachment is None:
-        _context.guard_children()
+        context.guard_children()
         current = worker = worker or Worker(handle, config, rank)
         _attachment = _Attachment(dict(config.level))
-        _control.heed(worker.spool)
-        _exits.watch(worker.spool.path)
-        undoing.append(_exits.unwatch)
-        undoing.append(_control.undo)
+        control.heed(worker.spool)
+        exits.watch(worker.spool.path)
+        undoing.append(exits.unwatch)
+        undoing.append(control.undo)
     if root and _attachment.handler is None:
         _attachment.add_root()
-        _fastpath.install(worker, _attachment.handler, guard=_guard, after_fork=after_fork)
+        fastpath.install(worker, _attachment.handler, guard=_guard, after_fork=after_fork)
     if capture:
         begin_capture(worker)
     return worker
@@ -408,7 +409,7 @@ def uninstall() -> None:
     worker, current = current, None
     while undoing:
         undoing.pop()()
-    _fastpath.uninstall()
+    fastpath.uninstall()
     if _attachment is not None:
         _attachment.undo()
         _attachment = None
@@ -457,11 +458,11 @@ def find(path: str) -> Handle | None:
 def after_fork() -> None:
     """Forget what belongs to the parent. Runs in the forked child, at the latest at its first record."""
     _guard[0] = 1
-    _template.forget()
+    template.forget()
     if current is not None:
         current.forget()
-        _control.after_fork()
-        _fastpath.forget()
+        control.after_fork()
+        fastpath.forget()
         if not current.config.auto_attach:
             uninstall()
         elif _capture is not None:
@@ -474,10 +475,10 @@ def warn(text: str, *, once: bool = False) -> None:
         if text in _warned:
             return
         _warned.add(text)
-    if 2 in _descriptors.saved:
-        _descriptors.write_original(2, f"mplog: {text}\n")
+    if 2 in descriptors.saved:
+        descriptors.write_original(2, f"mplog: {text}\n")
         return
-    with contextlib.suppress(Exception), _descriptors.Exempt():
+    with contextlib.suppress(Exception), descriptors.Exempt():
         sys.stderr.write(f"mplog: {text}\n")
 
 

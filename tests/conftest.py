@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mplog._spool import session_name
+from mplog._shared.spool import session_name
 
 Record = dict[str, Any]
 MARK = "MPLOG__TEST"

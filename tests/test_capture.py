@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mplog import _descriptors, _pending
-from mplog._commit import Progress
-from mplog._output import CapturedStream, last_state
-from mplog._pending import OUT, SAID, Board, create_file, read_pending
-from mplog._raw import LIMIT, LONGEST, Outputs
+from mplog._listener.commit import Progress
+from mplog._listener.raw import LIMIT, LONGEST, Outputs
+from mplog._shared import descriptors
+from mplog._shared import pending as _pending
+from mplog._shared.pending import OUT, SAID, Board, create_file, read_pending
+from mplog._worker.output import CapturedStream, last_state
 
 SETTINGS = ({"": 10}, str, 1 << 20)
 
@@ -355,17 +356,17 @@ def test_garbage_in_output_files_is_no_danger(tmp_path):
 
 def test_exempt_nests():
     """What a thread writes inside the block is exempt, and only there."""
-    assert not _descriptors.is_exempt()
-    with _descriptors.Exempt():
-        with _descriptors.Exempt():
+    assert not descriptors.is_exempt()
+    with descriptors.Exempt():
+        with descriptors.Exempt():
             pass
-        assert _descriptors.is_exempt()
+        assert descriptors.is_exempt()
         seen = []
-        thread = threading.Thread(target=lambda: seen.append(_descriptors.is_exempt()))
+        thread = threading.Thread(target=lambda: seen.append(descriptors.is_exempt()))
         thread.start()
         thread.join()
         assert seen == [False]
-    assert not _descriptors.is_exempt()
+    assert not descriptors.is_exempt()
 
 
 PIECES = st.lists(st.binary(max_size=12) | st.sampled_from([b"\n", b"\r", b"a\nb", b"x\r\n", b"\xc3"]), max_size=20)

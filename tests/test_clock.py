@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mplog import _clock
+from mplog._shared import clock
 
 HOUR = 3_600_000_000_000
 
@@ -13,18 +13,18 @@ HOUR = 3_600_000_000_000
 @pytest.fixture(autouse=True)
 def distance() -> Iterator[None]:
     """Put the distance between the clocks back."""
-    before = _clock.offset
+    before = clock.offset
     yield
-    _clock.offset = before
+    clock.offset = before
 
 
 def test_a_shared_distance_is_kept_while_the_wall_clock_runs_as_it_should() -> None:
     """Processes of a session use one distance, so that the order of times is the order of keys."""
-    close = _clock.measure() + 300_000
-    _clock.share(close)
-    assert _clock.offset == close
-    _clock.check()
-    assert _clock.offset == close
+    close = clock.measure() + 300_000
+    clock.share(close)
+    assert clock.offset == close
+    clock.check()
+    assert clock.offset == close
 
 
 @pytest.mark.parametrize("step", [-HOUR, HOUR, -1_000_000_000, 1_000_000_000])
@@ -32,20 +32,20 @@ def test_a_wall_clock_that_was_set_is_followed(step: int, monkeypatch: pytest.Mo
     """When the wall clock is set forward or back, times follow it and keys go on."""
     real = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: real() + step)
-    _clock.check()
-    assert abs(time.monotonic_ns() + _clock.offset - real() - step) < 2_000_000
+    clock.check()
+    assert abs(time.monotonic_ns() + clock.offset - real() - step) < 2_000_000
 
 
 def test_the_key_of_a_record_is_that_of_the_moment_it_was_made() -> None:
     """The key of a record lies as far back as its `created`, and never in the future."""
     created = time.time() - 0.005
-    key = _clock.key_of(created)
-    assert key + _clock.offset == round(created * 1e6) * 1000
-    assert _clock.key_of(time.time() + 60) <= time.monotonic_ns()
+    key = clock.key_of(created)
+    assert key + clock.offset == round(created * 1e6) * 1000
+    assert clock.key_of(time.time() + 60) <= time.monotonic_ns()
 
 
 @pytest.mark.parametrize("created", [float("nan"), float("inf"), -1.0, 0, 1e300, None, "now", 12345.0])
 def test_a_record_made_at_no_time_is_made_now(created: object) -> None:
     """A `created` that is no moment just now gives the key of now."""
     before = time.monotonic_ns()
-    assert before <= _clock.key_of(created) <= time.monotonic_ns()  # type: ignore[arg-type]
+    assert before <= clock.key_of(created) <= time.monotonic_ns()  # type: ignore[arg-type]

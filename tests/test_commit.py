@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mplog._commit import CommitLog, Intent, Progress
-from mplog._merge import Range
-from mplog._reader import Position
+from mplog._listener.commit import CommitLog, Intent, Progress
+from mplog._listener.merge import Range
+from mplog._listener.reader import Position
 
 
 def intent(generation: int, journal: str = "j", *, start: int = 0, end: int = 100, **more) -> Intent:
@@ -128,8 +128,12 @@ def test_half_an_intent_was_never_stored(log, tmp_path):
         st.binary(max_size=400),
         st.recursive(
             st.none() | st.integers() | st.text(max_size=5) | st.floats(),
-            lambda inner: st.lists(inner, max_size=4)
-            | st.dictionaries(st.sampled_from(["state", "intent", "take", "file", "newest", "done", "rotate"]), inner),
+            lambda inner: (
+                st.lists(inner, max_size=4)
+                | st.dictionaries(
+                    st.sampled_from(["state", "intent", "take", "file", "newest", "done", "rotate"]), inner
+                )
+            ),
             max_leaves=12,
         ).map(lambda value: json.dumps(value).encode() + b"\n"),
     )

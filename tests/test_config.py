@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mplog import _settings
-from mplog._handler_specs import build_handler
+from mplog._parent import settings as _settings
+from mplog._parent.handler_specs import build_handler
 from mplog.config import CAPTURES, UNSET, Config, load, parse_interval, parse_level, parse_levels, parse_size
 from mplog.exceptions import ConfigError, MplogError, SessionError, SpoolError
 
@@ -130,9 +130,7 @@ def test_a_dict_is_a_configuration_too():
 
 def test_loading_creates_nothing(tmp_path: Path):
     """Nothing is started or created by load."""
-    settings(
-        file=tmp_path / "logs" / "a.log", spool=tmp_path / "spool", max_bytes="1MB", handlers=["logging.x:y"]
-    )
+    settings(file=tmp_path / "logs" / "a.log", spool=tmp_path / "spool", max_bytes="1MB", handlers=["logging.x:y"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -296,9 +294,7 @@ def test_intervals(value: object, expected: float):
     assert parse_interval(value) == expected
 
 
-@pytest.mark.parametrize(
-    "value", ["", "h", "1x", "1h-3m", -1, float("nan"), float("inf"), True, None, [], 10**400]
-)
+@pytest.mark.parametrize("value", ["", "h", "1x", "1h-3m", -1, float("nan"), float("inf"), True, None, [], 10**400])
 def test_bad_intervals(value: object):
     """What is no interval is refused with its value and an example."""
     with pytest.raises(ConfigError, match=r"^`block_timeout` is .*1h30m"):
@@ -544,9 +540,7 @@ def test_a_spool_must_be_a_real_directory(tmp_path: Path):
     assert settings(spool=tmp_path).spool == str(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("mode", "refused"), [(0o700, False), (0o755, False), (0o777, True), (0o1777, False)]
-)
+@pytest.mark.parametrize(("mode", "refused"), [(0o700, False), (0o755, False), (0o777, True), (0o1777, False)])
 def test_root_does_not_log_where_others_may_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, refused: bool
 ):
@@ -605,9 +599,7 @@ def test_dotted_names_find_modules_classes_and_external_objects():
     assert type(build_handler("logging.NullHandler")) is logging.NullHandler
     memory = build_handler({"class": "logging.handlers.MemoryHandler", "capacity": 3})
     assert isinstance(memory, logging.handlers.MemoryHandler)
-    assert (
-        build_handler({"class": "logging:StreamHandler", "stream": "ext://sys.stdout"}).stream is sys.stdout
-    )
+    assert build_handler({"class": "logging:StreamHandler", "stream": "ext://sys.stdout"}).stream is sys.stdout
     memory.close()
     made = logging.NullHandler()
     assert build_handler(made) is made
@@ -736,9 +728,7 @@ def test_every_variable_that_mplog_reads_is_known():
     """A variable that some part of mplog reads is never refused as unknown."""
     package = Path(_settings.__file__).parent
     read = {
-        name
-        for path in package.rglob("*.py")
-        for name in re.findall(r"[\"'](MPLOG_[A-Z]\w*)[\"']", path.read_text())
+        name for path in package.rglob("*.py") for name in re.findall(r"[\"'](MPLOG_[A-Z]\w*)[\"']", path.read_text())
     }
     load({}, environ=dict.fromkeys(read - {"MPLOG_CONFIG"}, ""))
 
@@ -761,9 +751,9 @@ def test_a_worker_does_not_import_what_checks():
     code = "import json, sys, mplog.config as c; c.Config.from_json('{}'); print(json.dumps([*sys.modules]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     parents_only = {
-        "mplog._parse",
-        "mplog._settings",
-        "mplog._checks",
+        "mplog._parent.parse",
+        "mplog._parent.settings",
+        "mplog._parent.checks",
         "dataclasses",
         "inspect",
         "tomllib",

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import mplog
-from mplog import _context
+from mplog._shared import context as _context
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +126,7 @@ else:
     mplog.bind(b=1)
     structlog.contextvars.bind_contextvars(a=2)
     expected = {{"a": 2, "b": 1}}
-from mplog._context import fields
+from mplog._shared.context import fields
 mplog.bind(c=3); mplog.unbind("c")
 print(dict(fields()) == expected, structlog.contextvars.get_contextvars() == expected)
 """

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import mplog
-from mplog import _control
-from mplog._spool import Spool
+from mplog._shared import control as _control
+from mplog._shared.spool import Spool
 
 
 @pytest.fixture
@@ -145,8 +145,7 @@ def test_a_session_that_has_ended_says_so(tmp_path):
 def test_several_at_once_all_get_in(spool):
     """Changes asked for at the same moment are all kept."""
     threads = [
-        threading.Thread(target=_control.change, args=(spool, 10), kwargs={"logger": f"app.{n}"})
-        for n in range(8)
+        threading.Thread(target=_control.change, args=(spool, 10), kwargs={"logger": f"app.{n}"}) for n in range(8)
     ]
     for thread in threads:
         thread.start()

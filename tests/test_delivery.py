@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from mplog import _delivery
-from mplog._delivery import EVER, ConsoleTarget, Delivery, HandlerTarget, at_level
+from mplog._listener import delivery as _delivery
+from mplog._listener.delivery import EVER, ConsoleTarget, Delivery, HandlerTarget, at_level
 
 LINE = (
     b'%016x {"time":"2026-11-22T11:11:11.123456Z","level":"%b","msg":"%b","logger":"a","process":"p","pid":1,'

@@ -33,8 +33,11 @@ def test_every_source_of_the_library_is_counted(shown, read_log):
     total = int(re.search(r"words of ([\d,]+) files", out)[1].replace(",", ""))
     assert total > 500
     log = read_log(directory / "mplog-demo.json")
-    files = Counter(re.match(r"(\S.*\.py)(:| does)", record["msg"])[1] for record in log if ".py" in record["msg"][:300]
-                    and record["process"] != "MainProcess")
+    files = Counter(
+        re.match(r"(\S.*\.py)(:| does)", record["msg"])[1]
+        for record in log
+        if ".py" in record["msg"][:300] and record["process"] != "MainProcess"
+    )
     assert len(files) == total
     own = [path for path in files if path == os.__file__]
     assert own

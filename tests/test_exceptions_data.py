@@ -11,8 +11,8 @@ from multiprocessing import get_context
 
 import pytest
 
-from mplog._exceptions import MAX_FRAMES, encode_exception, exception_data, text_data
-from mplog._record import decode, encode_record
+from mplog._shared.exceptions import MAX_FRAMES, encode_exception, exception_data, text_data
+from mplog._shared.record import decode, encode_record
 
 
 def data_of(error, **options):

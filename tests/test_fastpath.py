@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import mplog
-from mplog import _fastpath, worker
+from mplog import worker
+from mplog._worker import fastpath
 
 log = logging.getLogger("app.fast")
 
@@ -46,7 +47,7 @@ def lines(tmp_path: Path) -> Iterator[list[dict[str, Any]]]:
 
 def alone() -> None:
     """Take pytest's own handlers off the root logger, which come anew for each phase of a test."""
-    logging.root.handlers[:] = [_fastpath._handler]
+    logging.root.handlers[:] = [fastpath._handler]
 
 
 def took_the_short_way(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -71,7 +72,7 @@ CALLS = [
     ("%s", ({"a": 1},)),
     ("%s", (["a"],)),
     ("%s %s", ("a", "b")),
-    ("quotes \" and \\ and\nnewline\ttab \x1b[31m \x7f", ()),
+    ('quotes " and \\ and\nnewline\ttab \x1b[31m \x7f', ()),
     ("ünïcödé \u2028 \u202e %s", ("\U0001f600",)),
     ("lone \ud800 surrogate", ()),
     ("", ()),
@@ -165,9 +166,9 @@ def test_whoever_asks_for_the_record_gets_it(
     elif change == "handler":
         logger.addHandler(Other())
     elif change == "handler filter":
-        monkeypatch.setattr(_fastpath._handler, "filters", [note])
+        monkeypatch.setattr(fastpath._handler, "filters", [note])
     elif change == "handler level":
-        monkeypatch.setattr(_fastpath._handler, "level", logging.ERROR)
+        monkeypatch.setattr(fastpath._handler, "level", logging.ERROR)
         seen, written = ["x"], 0
     elif change == "subclass":
 
@@ -205,7 +206,7 @@ def test_other_configuration_does_not_silence_the_session(lines: list[dict[str, 
     logging.basicConfig(force=True, level=logging.DEBUG)
     log.info("after basicConfig")
     assert [line["msg"] for line in lines] == ["after basicConfig"]
-    logging.root.removeHandler(_fastpath._handler)
+    logging.root.removeHandler(fastpath._handler)
     log.info("after removeHandler")
     assert len(lines) == 1
     for handler in list(logging.root.handlers):
@@ -214,12 +215,12 @@ def test_other_configuration_does_not_silence_the_session(lines: list[dict[str, 
 
 def test_the_session_leaves_logging_as_it_was(tmp_path: Path) -> None:
     """After `close`, the methods of `logging.Logger`, the root's handlers and the levels are those from before."""
-    before = {name: getattr(logging.Logger, name) for name in _fastpath._stock}
+    before = {name: getattr(logging.Logger, name) for name in fastpath._stock}
     handlers, level = list(logging.root.handlers), logging.root.level
     with mplog.setup(tmp_path / "app.jsonl", console=False, level="debug,app=error"):
         assert logging.Logger.info is not before["info"]
         assert logging.getLogger("app").level == logging.ERROR
-    assert {name: getattr(logging.Logger, name) for name in _fastpath._stock} == before
+    assert {name: getattr(logging.Logger, name) for name in fastpath._stock} == before
     assert list(logging.root.handlers) == handlers
     assert logging.root.level == level
     assert logging.getLogger("app").level == logging.NOTSET

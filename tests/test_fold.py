@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mplog._fold import MOST, WINDOW, Fold
+from mplog._listener.fold import MOST, WINDOW, Fold
 
 
 class Clock:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mplog._record import decode, encode_record
+from mplog._shared.record import decode, encode_record
 from mplog.formatters import (
     ConsoleFormatter,
     JsonFormatter,
@@ -83,21 +83,16 @@ def test_the_default_line():
 
 def test_own_fields_follow_the_message():
     """Own fields are `key=value`, quoted where a reader could not tell where they end."""
-    record = make(
-        "x", n=1, f=1.5, t=True, none=None, s="a", space="a b", empty="", quoted='"', eq="a=b", d={"k": [1]}
-    )
+    record = make("x", n=1, f=1.5, t=True, none=None, s="a", space="a b", empty="", quoted='"', eq="a=b", d={"k": [1]})
     record.__dict__["odd key"] = 1
     assert TextFormatter().format_line(fields_of(record)) == (
-        HEAD + 'x n=1 f=1.5 t=true none=null s=a space="a b" empty="" quoted="\\"" eq="a=b" '
-        'd={"k":[1]} "odd key"=1'
+        HEAD + 'x n=1 f=1.5 t=true none=null s=a space="a b" empty="" quoted="\\"" eq="a=b" d={"k":[1]} "odd key"=1'
     )
 
 
 def test_a_message_cannot_forge_a_line():
     """Further lines of a message start with four spaces, and line separators are no lines."""
-    text = TextFormatter().format_line(
-        fields_of(make("one\n2026-01-01 forged\r\ntwo\u2028three\x85four\n", n=1))
-    )
+    text = TextFormatter().format_line(fields_of(make("one\n2026-01-01 forged\r\ntwo\u2028three\x85four\n", n=1)))
     assert text == HEAD + "one n=1\n    2026-01-01 forged\\x0d\n    two\\u2028three\\x85four"
 
 
@@ -134,10 +129,7 @@ def test_the_time_follows_the_clock():
 def test_escape_keeps_what_can_be_printed():
     """Tab, newline and every printable character stay as they are."""
     assert escape("a\tb\nc é ☃ \U0001f600 \xa0") == "a\tb\nc é ☃ \U0001f600 \xa0"
-    assert (
-        escape("\x00\x1b[0m\x7f\x9b\u202e\ufeff\udc80\r")
-        == "\\x00\\x1b[0m\\x7f\\x9b\\u202e\\ufeff\\udc80\\x0d"
-    )
+    assert escape("\x00\x1b[0m\x7f\x9b\u202e\ufeff\udc80\r") == "\\x00\\x1b[0m\\x7f\\x9b\\u202e\\ufeff\\udc80\\x0d"
 
 
 @given(

@@ -11,7 +11,8 @@ from multiprocessing import process
 import pytest
 
 import mplog
-from mplog import _inherit, worker
+from mplog import worker
+from mplog._worker import inherit
 
 
 @pytest.fixture
@@ -21,17 +22,17 @@ def session(tmp_path):
 
 
 def inherited():
-    return process.current_process()._config.get(_inherit.KEY)
+    return process.current_process()._config.get(inherit.KEY)
 
 
 def test_it_is_armed_and_disarmed(session):
     """It lies where every process object copies it from, in those that exist already, and is gone after `close`."""
     child = multiprocessing.Process(target=print)
     assert inherited() is not None
-    assert child._config[_inherit.KEY] is inherited()
+    assert child._config[inherit.KEY] is inherited()
     session.close()
     assert inherited() is None
-    assert _inherit.KEY not in child._config
+    assert inherit.KEY not in child._config
 
 
 def test_it_names_no_class_of_mplog(session):

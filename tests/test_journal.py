@@ -11,8 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mplog._journal import APPENDED, MAPPED, MIN_SEGMENT, Drops, JournalWriter, Policy, parse_segment_name, segment_name
-from mplog._reader import JournalReader, Position, split_lines
+from mplog._listener.reader import JournalReader, Position, split_lines
+from mplog._shared.journal import (
+    APPENDED,
+    MAPPED,
+    MIN_SEGMENT,
+    Drops,
+    JournalWriter,
+    Policy,
+    parse_segment_name,
+    segment_name,
+)
 
 
 def drop_line(drops: Drops) -> tuple[bytes, bytes]:
@@ -48,8 +57,8 @@ def everything(reader: JournalReader, directory: Path, *, limit: int = 1 << 16, 
 
 @pytest.fixture
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mplog._journal.MIN_SEGMENT", 8192)
-    monkeypatch.setattr("mplog._journal.MAX_SEGMENT", 8192)
+    monkeypatch.setattr("mplog._shared.journal.MIN_SEGMENT", 8192)
+    monkeypatch.setattr("mplog._shared.journal.MAX_SEGMENT", 8192)
 
 
 def test_segment_names_come_back():
@@ -134,7 +143,7 @@ def test_no_segment_is_skipped_because_a_listing_missed_it(tmp_path, small_segme
 
 def test_without_mapping_it_appends(tmp_path, monkeypatch):
     """Where nothing can be mapped the journal is appended to, and reads the same."""
-    monkeypatch.setattr("mplog._journal._map", lambda fd, size: (_ for _ in ()).throw(OSError(12, "no memory")))
+    monkeypatch.setattr("mplog._shared.journal._map", lambda fd, size: (_ for _ in ()).throw(OSError(12, "no memory")))
     journal, reader = make(tmp_path), reader_of(tmp_path)
     for _ in range(3000):
         assert journal.write(b"x" * 500, b"\n")
@@ -147,7 +156,7 @@ def test_without_mapping_it_appends(tmp_path, monkeypatch):
 
 def test_a_torn_appended_line_does_not_hold_up_the_next_segment(tmp_path, monkeypatch):
     """After a short write the writer goes on in the next segment, and the reader follows."""
-    monkeypatch.setattr("mplog._journal._map", lambda fd, size: (_ for _ in ()).throw(OSError(12, "no memory")))
+    monkeypatch.setattr("mplog._shared.journal._map", lambda fd, size: (_ for _ in ()).throw(OSError(12, "no memory")))
     journal, reader = make(tmp_path), reader_of(tmp_path)
     journal.write(b"a", b"\n")
     real, calls = os.write, []

@@ -15,65 +15,75 @@ PACKAGE = Path(mplog.__file__).parent
 #   parent  where the session was set up     command           in a process of its own
 # A module may import modules of lower layers, and of its own layer as long as there is no cycle.
 LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
-    ("errors", {"both": ("exceptions",)}),
+    ("errors", {"both": ("exceptions", "_listener", "_parent", "_shared", "_worker")}),
     (
         "values, lines and bytes",
         {
             "both": (
-                "_clock",
-                "_context",
-                "_decode",
-                "_descriptors",
-                "_exceptions",
-                "_journal",
-                "_lock",
-                "_pending",
-                "_record",
-                "_shorten",
-                "_template",
-                "_values",
+                "_shared.clock",
+                "_shared.context",
+                "_shared.decode",
+                "_shared.descriptors",
+                "_shared.exceptions",
+                "_shared.journal",
+                "_shared.lock",
+                "_shared.pending",
+                "_shared.record",
+                "_shared.shorten",
+                "_worker.template",
+                "_shared.values",
             ),
-            "listener": ("_merge", "_reader"),
-            "parent": ("_parse",),
+            "listener": ("_listener.merge", "_listener.reader"),
+            "parent": ("_parent.parse",),
         },
     ),
     (
         "the session's directory",
         {
-            "both": ("_announce", "_control", "_drops", "_exits", "_launch", "_owner", "_slots", "_spool", "redaction"),
-            "listener": ("_commit", "formatters"),
-            "command": ("_sessions",),
+            "both": (
+                "_shared.announce",
+                "_shared.control",
+                "_shared.drops",
+                "_shared.exits",
+                "_shared.launch",
+                "_shared.owner",
+                "_shared.slots",
+                "_shared.spool",
+                "redaction",
+            ),
+            "listener": ("_listener.commit", "formatters"),
+            "command": ("_shared.sessions",),
         },
     ),
     (
         "settings, and the two ends of a journal",
         {
-            "both": ("_handler_specs", "config"),
-            "parent": ("_bars", "_checks", "_paths", "_router", "_settings"),
+            "both": ("_parent.handler_specs", "config"),
+            "parent": ("_parent.bars", "_parent.checks", "_parent.paths", "_parent.router", "_parent.settings"),
             "listener": (
-                "_batch",
-                "_certificate",
-                "_delivery",
-                "_expiry",
-                "_fold",
-                "_intake",
-                "_raw",
-                "_rotation",
-                "_stats",
-                "_targets",
-                "_terminal",
+                "_listener.batch",
+                "_listener.certificate",
+                "_listener.delivery",
+                "_listener.expiry",
+                "_listener.fold",
+                "_listener.intake",
+                "_listener.raw",
+                "_listener.rotation",
+                "_listener.stats",
+                "_listener.targets",
+                "_listener.terminal",
                 "handlers",
             ),
             "worker": (
-                "_bound",
-                "_chain",
-                "_events",
-                "_fastpath",
-                "_inherit",
-                "_output",
-                "_progress",
-                "_tutorial",
-                "_uncaught",
+                "_worker.bound",
+                "_worker.chain",
+                "_worker.events",
+                "_worker.fastpath",
+                "_worker.inherit",
+                "_worker.output",
+                "_worker.progress",
+                "_worker.tutorial",
+                "_worker.uncaught",
                 "capture",
                 "filters",
                 "processors",
@@ -81,22 +91,20 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
             ),
         },
     ),
-    ("the listener", {"listener": ("_supervise", "listener")}),
-    ("the session", {"parent": ("_entry", "session")}),
+    ("the listener", {"listener": ("_listener.supervise", "listener")}),
+    ("the session", {"parent": ("_parent.entry", "session")}),
     ("public names", {"both": ("__init__",)}),
     ("programs", {"command": ("__main__", "demo", "pytest_plugin", "recover")}),
 )
 # Packages whose modules are one layer each, and what of the rest they may import.
 PACKAGES = {
-    "viewer": frozenset({"exceptions", "config", "_parse", "_record"}),
+    "viewer": frozenset({"exceptions", "config", "_parent.parse", "_shared.record"}),
     "integrations": frozenset({"__init__"}),
 }
 # These commands speak to a running session, or start one; every other viewer module reads files only.
 RUNTIME_COMMANDS = frozenset({"demo", "level", "ps", "recover"})
 
-RANKS = {
-    module: rank for rank, (_, sides) in enumerate(LAYERS) for modules in sides.values() for module in modules
-}
+RANKS = {module: rank for rank, (_, sides) in enumerate(LAYERS) for modules in sides.values() for module in modules}
 SIDES = {module: side for _, sides in LAYERS for side, modules in sides.items() for module in modules}
 
 
@@ -216,8 +224,8 @@ def test_the_table_would_notice(monkeypatch: pytest.MonkeyPatch):
     checks = [
         ("exceptions", "config", test_imports_point_down),
         ("exceptions", "config", test_there_is_no_cycle),
-        ("_merge", "_inherit", test_worker_and_listener_never_import_each_other),
-        ("viewer.lines", "_spool", lambda: test_a_package_imports_only_what_it_may("viewer")),
+        ("_listener.merge", "_worker.inherit", test_worker_and_listener_never_import_each_other),
+        ("viewer.lines", "_shared.spool", lambda: test_a_package_imports_only_what_it_may("viewer")),
     ]
     for module, name, check in checks:
         with monkeypatch.context() as patch:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from mplog import _batch, _certificate
-from mplog._drops import drop_line
-from mplog._journal import JournalWriter, Policy
-from mplog._owner import Owner, identity
-from mplog._record import encode_record
-from mplog._spool import Spool
+from mplog._listener import batch as _batch
+from mplog._listener import certificate
+from mplog._shared.drops import drop_line
+from mplog._shared.journal import JournalWriter, Policy
+from mplog._shared.owner import Owner, identity
+from mplog._shared.record import encode_record
+from mplog._shared.spool import Spool
 from mplog.config import Config
 from mplog.listener import Listener
 
@@ -73,7 +74,7 @@ class Setting:
 
 @pytest.fixture
 def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setting]:
-    monkeypatch.setattr(_certificate, "PATIENCE", 0.0)
+    monkeypatch.setattr(certificate, "PATIENCE", 0.0)
     monkeypatch.setattr(_batch, "RETRY_AFTER", (0.0, 0.0))
     found = Setting(tmp_path)
     yield found
@@ -231,7 +232,7 @@ def test_a_failed_sync_is_not_tried_again(setting, monkeypatch, capsys):
 
 def test_a_segment_that_cannot_be_read_stops_nobody(setting, monkeypatch):
     """It is tried for a while, then given up and counted; the others go on."""
-    monkeypatch.setattr("mplog._intake.PATIENCE", 0.0)
+    monkeypatch.setattr("mplog._listener.intake.PATIENCE", 0.0)
     bad, good = setting.process(), setting.process()
     bad.log("bad")
     good.log("good")

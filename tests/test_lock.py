@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from mplog import _lock
+from mplog._shared import lock
 
-HOLD = "import sys; from mplog import _lock; print(_lock.acquire(sys.argv[1]) is not None, flush=True); input()"
+HOLD = "import sys; from mplog._shared import lock; print(lock.acquire(sys.argv[1]) is not None, flush=True); input()"
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def other(tmp_path):
 def test_another_process_is_seen_and_named(other):
     """The holder's pid is known; nobody else gets the lock."""
     path, process = other
-    assert _lock.holder(path) == _lock.Holder(process.pid)
-    assert _lock.acquire(path) is None
+    assert lock.holder(path) == lock.Holder(process.pid)
+    assert lock.acquire(path) is None
 
 
 def test_a_killed_holder_is_gone_at_once(other):
@@ -36,36 +36,36 @@ def test_a_killed_holder_is_gone_at_once(other):
     path, process = other
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert _lock.holder(path) is None
+    assert lock.holder(path) is None
 
 
 def test_looking_does_not_lose_our_own_lock(tmp_path):
     """Closing any descriptor of a file drops its locks; so a file that this process holds is never opened."""
     path = str(tmp_path / "lock")
-    fd = _lock.acquire(path)
+    fd = lock.acquire(path)
     assert fd is not None
-    assert _lock.holder(path) == _lock.Holder(os.getpid())
-    assert _lock.acquire(path) is None
-    look = "import sys; from mplog import _lock; print(_lock.holder(sys.argv[1]).pid)"
+    assert lock.holder(path) == lock.Holder(os.getpid())
+    assert lock.acquire(path) is None
+    look = "import sys; from mplog._shared import lock; print(lock.holder(sys.argv[1]).pid)"
     done = subprocess.run([sys.executable, "-c", look, path], capture_output=True, text=True, check=True)
     assert int(done.stdout) == os.getpid()
-    _lock.release(fd)
-    assert _lock.holder(path) is None
+    lock.release(fd)
+    assert lock.holder(path) is None
 
 
 def test_a_forked_child_does_not_keep_the_lock(tmp_path, eventually):
     """What a child inherits is no lock, and forgetting it does not touch the parent's."""
     path = str(tmp_path / "lock")
-    fd = _lock.acquire(path)
+    fd = lock.acquire(path)
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.write(write, b"1" if not _lock.is_ours(path) and _lock.holder(path) else b"0")
+        os.write(write, b"1" if not lock.is_ours(path) and lock.holder(path) else b"0")
         signal.pause()
     assert os.read(read, 1) == b"1"
-    assert _lock.is_ours(path)
-    _lock.release(fd)
-    assert _lock.holder(path) is None
+    assert lock.is_ours(path)
+    lock.release(fd)
+    assert lock.holder(path) is None
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     os.close(read)
@@ -75,18 +75,18 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path, eventually):
 def test_a_removed_file_is_no_lock(tmp_path):
     """Who waits for a lock whose file was removed gets one on a new file."""
     path = str(tmp_path / "lock")
-    first = _lock.acquire(path)
-    _lock.release(first, remove=path)
+    first = lock.acquire(path)
+    lock.release(first, remove=path)
     assert not os.path.exists(path)
-    second = _lock.acquire(path, wait=True)
+    second = lock.acquire(path, wait=True)
     assert os.path.samestat(os.fstat(second), os.stat(path))
     assert os.stat(path).st_mode & 0o777 == 0o600
-    _lock.release(second)
+    lock.release(second)
 
 
 def test_links_are_not_followed(tmp_path):
     """A symbolic link in the place of a lock is refused."""
     os.symlink(tmp_path / "elsewhere", tmp_path / "lock")
     with pytest.raises(OSError, match="symbolic"):
-        _lock.acquire(str(tmp_path / "lock"))
+        lock.acquire(str(tmp_path / "lock"))
     assert not (tmp_path / "elsewhere").exists()

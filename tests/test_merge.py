@@ -8,8 +8,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mplog._merge import Chunk, ascending, bound, count_late, is_printable, key_of, merge, retake, take, without_keys
-from mplog._reader import JournalReader, Position
+from mplog._listener.merge import (
+    Chunk,
+    ascending,
+    bound,
+    count_late,
+    is_printable,
+    key_of,
+    merge,
+    retake,
+    take,
+    without_keys,
+)
+from mplog._listener.reader import JournalReader, Position
 
 EVER = (1 << 64) - 1
 

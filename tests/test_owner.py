@@ -4,16 +4,16 @@ import os
 
 import pytest
 
-from mplog import _lock
-from mplog._journal import Drops
-from mplog._owner import Owner, OwnerState, identity, read_owner
+from mplog._shared import lock
+from mplog._shared.journal import Drops
+from mplog._shared.owner import Owner, OwnerState, identity, read_owner
 
 
 @pytest.fixture
 def owner(tmp_path):
     made = Owner([str(tmp_path)], identity())
     yield made
-    if made._fd >= 0 and _lock.is_ours(made.path):
+    if made._fd >= 0 and lock.is_ours(made.path):
         made.release()
 
 
@@ -34,10 +34,10 @@ def test_it_says_who_owns_the_journal(owner):
 def test_it_is_locked_from_the_first_moment(owner, tmp_path):
     """Locked first, visible second: there is one file, it has its final name, and it is ours."""
     assert os.listdir(tmp_path) == [f"{owner.journal}.owner"]
-    assert _lock.is_ours(owner.path)
+    assert lock.is_ours(owner.path)
     assert os.stat(owner.path).st_mode & 0o777 == 0o600
     owner.release()
-    assert _lock.holder(owner.path) is None
+    assert lock.holder(owner.path) is None
 
 
 def test_drops_outlive_the_process(owner):

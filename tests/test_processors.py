@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import mplog
-from mplog import _bound, _chain, worker
-from mplog._values import encode_own
+from mplog import worker
+from mplog._shared.values import encode_own
+from mplog._worker import bound, chain
 
 NAME = "tests.processors"
 
@@ -26,7 +27,7 @@ NAME = "tests.processors"
 def own_state() -> Iterator[None]:
     """Leave structlog, the chain and the logger as they were."""
     yield
-    _chain.configure(())
+    chain.configure(())
     structlog.reset_defaults()
     logging.getLogger(NAME).setLevel(logging.NOTSET)
     mplog.clear_context()
@@ -70,7 +71,8 @@ def test_an_event_is_a_record_like_any_other(log: Log):
     """The same schema as `logging`: all fields right, `event` is `msg`, keywords are own fields."""
     events, stdlib = mplog.get_logger(NAME), logging.getLogger(NAME)
     line = inspect.currentframe().f_lineno + 1  # type: ignore[union-attr]
-    stdlib.info("done", extra={"job": 4}); events.info("done", job=4)  # noqa: E702
+    stdlib.info("done", extra={"job": 4})
+    events.info("done", job=4)  # noqa: E702
     first, second = log.records()
     assert list(first) == list(second)
     assert {**first, "seq": 2, "time": second["time"]} == second
@@ -268,7 +270,7 @@ VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | s
 @example(fields={"a": "\x7f", "b": "\u2028", "c": "\ud800", "d": "\x00\x1b"})
 def test_msgspec_and_the_careful_encoder_agree(log: Log, fields: dict[str, Any]):
     """Whatever goes through msgspec means the same as what `encode_own` writes, in bytes that are as safe."""
-    fields = {name: value for name, value in fields.items() if name not in _bound._UNUSUAL}
+    fields = {name: value for name, value in fields.items() if name not in bound._UNUSUAL}
     journal = Tape()
     here: Any = worker.current
     kept, here.journal = here.journal, journal

@@ -13,9 +13,9 @@ import pytest
 from screen import Screen, on_a_terminal
 
 import mplog
-from mplog import _progress
-from mplog._slots import Progress
-from mplog._terminal import fit, line
+from mplog._listener.terminal import fit, line
+from mplog._shared.slots import Progress
+from mplog._worker import progress
 
 WORKERS = """
     import logging, multiprocessing, sys, time
@@ -202,8 +202,8 @@ def test_a_killed_workers_bar_goes(tmp_path):
 
 def test_elsewhere_it_is_lines_in_the_log(tmp_path, monkeypatch, read_log):
     """Where there is no terminal, `track` writes a record every some seconds, and one at its end."""
-    monkeypatch.setattr(_progress, "LOG_EVERY", 0)
-    monkeypatch.setattr(_progress, "SHOW_EVERY", 0)
+    monkeypatch.setattr(progress, "LOG_EVERY", 0)
+    monkeypatch.setattr(progress, "SHOW_EVERY", 0)
     with mplog.setup(tmp_path / "app.json", console=False):
         assert list(mplog.track("abc", "copying")) == ["a", "b", "c"]
     found = read_log(tmp_path / "app.json")

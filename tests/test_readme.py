@@ -25,12 +25,7 @@ def test_readme_fits():
 @pytest.mark.parametrize("command", ["pip install . && mplog demo", "pip install '.[test]' && pytest"])
 def test_readme_has_the_two_commands(command: str):
     """One command shows mplog, one tests it; both stand in a block of their own line."""
-    assert [
-        line
-        for _, block in BLOCKS
-        for line in block.splitlines()
-        if line.removeprefix("$ ").strip() == command
-    ]
+    assert [line for _, block in BLOCKS for line in block.splitlines() if line.removeprefix("$ ").strip() == command]
 
 
 def test_the_rivals_are_pinned_once():

@@ -19,8 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mplog._decode import clean, is_clean
-from mplog._record import (
+from mplog._shared.decode import clean, is_clean
+from mplog._shared.record import (
     FIELDS,
     decode,
     encode_own,
@@ -675,16 +675,12 @@ def test_foreign_lines_are_made_clean(texts, garbage):
     assert clean(ours) == ours
     assert is_clean(clean(garbage))
     assert not FORBIDDEN.search(clean(garbage).decode().replace("\n", ""))
-    raw = (
-        json.dumps({"msg": texts}, ensure_ascii=False).encode("utf-8", "replace").replace(b"\\u001b", b"\x1b")
-    )
+    raw = json.dumps({"msg": texts}, ensure_ascii=False).encode("utf-8", "replace").replace(b"\\u001b", b"\x1b")
     assert is_clean(clean(raw))
     assert json.loads(clean(raw))["msg"] == [text.encode("utf-8", "replace").decode() for text in texts]
 
 
-@pytest.mark.parametrize(
-    "bad", ["\x00", "\t", "\x1b", "\r", "\x7f", "\x9b", "\u202e", "\u2066", "\u2028", "\ufeff"]
-)
+@pytest.mark.parametrize("bad", ["\x00", "\t", "\x1b", "\r", "\x7f", "\x9b", "\u202e", "\u2066", "\u2028", "\ufeff"])
 def test_each_control_character_is_noticed(bad):
     """No control character passes in a batch, and lone bytes do not either."""
     assert not is_clean(b'k {"msg":"x"}\nk {"msg":"' + bad.encode() + b'"}\n')
@@ -713,7 +709,7 @@ def test_logging_imports_no_json_package_nor_msgspec():
     import subprocess
 
     code = (
-        "import sys, logging; from mplog._record import encode_record;"
+        "import sys, logging; from mplog._shared.record import encode_record;"
         "encode_record(logging.LogRecord('n', 20, 'f', 1, 'm', (), None), 1);"
         "print({'msgspec', 'json', 'datetime', 'structlog', 'colorlog', 'argparse'} & {*sys.modules})"
     )

@@ -14,13 +14,13 @@ PROGRAM = """
     import signal
 
     import mplog
-    from mplog import _launch
+    from mplog._shared import launch
 
     session = mplog.setup("app.json", console=False, spool="spool")
     for number in range(500):
         logging.info("record %d", number)
     pid = session.stats()["listener"]["pid"]
-    _launch.launch = lambda spool: True  # Else the next record would have a new listener started.
+    launch.launch = lambda spool: True  # Else the next record would have a new listener started.
     parent = int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
     os.kill(parent, signal.SIGKILL)
     os.kill(pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mplog._record import encode_record
+from mplog._shared.record import encode_record
 from mplog.redaction import REDACTED, REDACTION_FAILED, SECRET_KEYS, SECRET_PATTERNS, Redactor, redactor
 
 SECRET = "hunter2-0451"
@@ -78,9 +78,7 @@ def test_secrets_in_text(text):
     assert REDACTED in shown
 
 
-@pytest.mark.parametrize(
-    "text", ["passwords are hard", "token 5 of 7", "tokens=5", "the secret: ", "a=b", "", "x:y"]
-)
+@pytest.mark.parametrize("text", ["passwords are hard", "token 5 of 7", "tokens=5", "the secret: ", "a=b", "", "x:y"])
 def test_other_text_stays(text):
     """What only resembles a secret's name is left alone."""
     assert redactor(SECRET_KEYS, patterns=SECRET_PATTERNS).text(text) == text

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mplog import _rotation
-from mplog._rotation import Compressor, backups, next_rollover, rotate
+from mplog._listener import rotation
+from mplog._listener.rotation import Compressor, backups, next_rollover, rotate
 from mplog.exceptions import ConfigError
 
 
@@ -76,7 +76,7 @@ def test_compressed_files_move_too(tmp_path):
 def test_a_full_disk_leaves_the_plain_file(tmp_path, monkeypatch):
     """What cannot be compressed stays as it is."""
     path = put(tmp_path, app_log="x", app_log_1="old")
-    monkeypatch.setattr(_rotation.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    monkeypatch.setattr(rotation.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     compressor = Compressor(path, mode=0o600)
     compressor.start()
     assert compressor.wait(10)

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from mplog._spool import Spool, Status, place, roots, session_name
+from mplog._shared.spool import Spool, Status, place, roots, session_name
 from mplog.exceptions import SpoolError
 
 

@@ -15,7 +15,7 @@ LEFT_OUT = {
 PROGRAM = """
 import json, logging, sys, unittest
 import mplog
-from mplog import _fastpath
+from mplog._worker import fastpath
 
 session = mplog.setup(sys.argv[1], console=False)
 import test.test_logging as suite
@@ -25,7 +25,7 @@ stock = suite.BaseTest.setUp
 def set_up(self):
     # Each test begins by asserting that no logger has a handler, and by placing its own.
     logging.root.handlers[:] = []
-    _fastpath._handler.was_closed = False
+    fastpath._handler.was_closed = False
     stock(self)
 
 suite.BaseTest.setUp = set_up

@@ -25,7 +25,7 @@ def handles(tmp_path):
 @pytest.fixture(autouse=True)
 def no_listener(monkeypatch):
     """Start none: this is about the worker alone."""
-    monkeypatch.setattr("mplog._launch.ensure", lambda *args, **options: True)
+    monkeypatch.setattr("mplog._shared.launch.ensure", lambda *args, **options: True)
 
 
 def attached():

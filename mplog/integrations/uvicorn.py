@@ -27,7 +27,5 @@ def log_config(level: str = "INFO", access_level: str = "INFO") -> dict[str, Any
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "loggers": {
-            name: {"level": least, "handlers": [], "propagate": True} for name, least in loggers.items()
-        },
+        "loggers": {name: {"level": least, "handlers": [], "propagate": True} for name, least in loggers.items()},
     }

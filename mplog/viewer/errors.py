@@ -34,12 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="traceback: long as Python prints it, short one line a frame, line only the place, no none; "
         f"auto is short for the first {_FULL} groups and line for the others",
     )  # fmt: skip
-    parser.add_argument(
-        "--sort", choices=("count", "first", "last"), default="count", help="the order of the groups"
-    )
-    parser.add_argument(
-        "-n", "--top", type=summary.positive, default=20, metavar="N", help="groups, default 20"
-    )
+    parser.add_argument("--sort", choices=("count", "first", "last"), default="count", help="the order of the groups")
+    parser.add_argument("-n", "--top", type=summary.positive, default=20, metavar="N", help="groups, default 20")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -103,9 +99,7 @@ def _show_group(group: Group, span: tuple[float, float], style: str, page: Page)
     room = page.width - len(head) - len(kind(group.exc)) - 3
     text = tables.cut(message, max(room, 20))
     page.line(
-        page.paint(head, "bold")
-        + page.level(clean(kind(group.exc)), max(levelno, 40))
-        + (f": {text}" if text else "")
+        page.paint(head, "bold") + page.level(clean(kind(group.exc)), max(levelno, 40)) + (f": {text}" if text else "")
     )
     if style == "line":
         raised = frames(group.exc)
@@ -160,9 +154,7 @@ def _place(frame: Frame, page: Page) -> str:
     line = f"in {clean(frame.func)}" + (f": {clean(frame.source)}" if frame.source else "")
     line = tables.cut(line, max(20, page.width - 12 - len(place)))
     return (
-        page.paint(place, "dim" if frame.library else "cyan")
-        + " "
-        + page.paint(line, "dim" if frame.library else "")
+        page.paint(place, "dim" if frame.library else "cyan") + " " + page.paint(line, "dim" if frame.library else "")
     )
 
 

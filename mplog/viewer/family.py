@@ -12,9 +12,7 @@ from mplog.viewer.lines import Record
 from mplog.viewer.lives import ending
 
 _IDENTITY = re.compile(r".*?-(\d+(?::\d+)*)$")
-_CERTIFICATE = re.compile(
-    r"(.*)\[(\d+)\] (died|ended)(?:: (.*?))? after ([\d,]+) records?(?:; last: (.*))?", re.S
-)
+_CERTIFICATE = re.compile(r"(.*)\[(\d+)\] (died|ended)(?:: (.*?))? after ([\d,]+) records?(?:; last: (.*))?", re.S)
 _SIGNAL = re.compile(r"(SIG[A-Z0-9+]+)")
 _EXIT = re.compile(r"exit(?: ?code)? (-?\d+)")
 

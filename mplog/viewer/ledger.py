@@ -67,17 +67,13 @@ def _show(finding: Finding, page: Page, *, strict: bool, everything: bool) -> No
             + (page.paint(f" + missing {number(missing)}", "bad") if missing else "")
         )
     if finding.damaged:
-        page.line(
-            page.paint(f"{plural(finding.damaged, 'damaged line')}: {'; '.join(finding.places)}", "yellow")
-        )
+        page.line(page.paint(f"{plural(finding.damaged, 'damaged line')}: {'; '.join(finding.places)}", "yellow"))
     for event, count in sorted(finding.ledger.notes.items()):
         page.line(f"note {tables.clean(event)}: {plural(count, 'record')}")
     for sentence in unknowns(finding):
         page.line(page.paint("not known: ", "dim") + sentence)
     bad = failures(finding, strict=strict)
-    page.line(
-        page.paint("NOT COMPLETE: " + "; ".join(bad), "bad") if bad else page.paint("complete", "green")
-    )
+    page.line(page.paint("NOT COMPLETE: " + "; ".join(bad), "bad") if bad else page.paint("complete", "green"))
     page.line()
 
 

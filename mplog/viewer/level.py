@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mplog._parse import parse_level
+from mplog._parent.parse import parse_level
 from mplog.exceptions import MplogError
 from mplog.viewer.escapes import escape
 from mplog.viewer.exceptions import ViewerError
@@ -28,27 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("-L", "--logger", default="", metavar="NAME", help="default: the root logger")
     parser.add_argument("-p", "--process", metavar="GLOB", help="default: all processes")
-    parser.add_argument(
-        "--for", dest="duration", metavar="TIME", help="60s, 5m ...: then it goes back by itself"
-    )
+    parser.add_argument("--for", dest="duration", metavar="TIME", help="60s, 5m ...: then it goes back by itself")
 
 
 def run(args: argparse.Namespace) -> int:
     """Change the level and say in which processes."""
-    from mplog import _control, _sessions
+    from mplog._shared import control, sessions
 
     try:
         parse_level(args.level)
-        found = _sessions.find(args.target) if args.target else _sessions.only()
+        found = sessions.find(args.target) if args.target else sessions.only()
         if not found.alive:
             raise ViewerError(f"the session of {found} has ended; its journals wait for `mplog recover`")
-        wish = _control.change(
-            found.spool, args.level, logger=args.logger, process=args.process, duration=args.duration
-        )
+        wish = control.change(found.spool, args.level, logger=args.logger, process=args.process, duration=args.duration)
     except MplogError as error:
         raise ViewerError(str(error).rstrip(".")) from error
     if args.process is not None:
-        names = sorted({str(owner.get("process")) for owner in _sessions.owners(found.spool)})
+        names = sorted({str(owner.get("process")) for owner in sessions.owners(found.spool)})
         if not any(wish.matches(name) for name in names):
             known = escape(", ".join(names[:9]))
             print(f"no process that has logged has a name like {args.process!r}; there are {known}")

@@ -122,9 +122,7 @@ def _enter_mixed(
         at += len(raw) + 1
 
 
-def _enter_other(
-    finding: Finding, path: str, at: int, raw: bytes, decoder: msgspec.json.Decoder[LedgerLine]
-) -> None:
+def _enter_other(finding: Finding, path: str, at: int, raw: bytes, decoder: msgspec.json.Decoder[LedgerLine]) -> None:
     if lines.decode_object(raw.strip()) is not None:
         finding.text_records += 1
         return
@@ -141,9 +139,7 @@ def _damage(finding: Finding, path: str, offset: int) -> None:
         finding.places.append(f"{path} at byte {offset:,}")
 
 
-def _read_text(
-    finding: Finding, parser: Parser, first: tuple[int, bytes], blocks: Iterator[tuple[int, bytes]]
-) -> None:
+def _read_text(finding: Finding, parser: Parser, first: tuple[int, bytes], blocks: Iterator[tuple[int, bytes]]) -> None:
     block: tuple[int, bytes] | None = first
     while block is not None:
         at, data = block

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_sessions(args: argparse.Namespace, page: Page) -> int:
     """Print each running session of this user."""
-    from mplog import _sessions
+    from mplog._shared import sessions as _sessions
 
     found = _sessions.live()
     if not found:
@@ -92,7 +92,7 @@ def _wants_all_sessions(args: argparse.Namespace) -> bool:
 
 def _take_sessions(args: argparse.Namespace) -> list[Any]:
     """Return the running sessions among the paths; what remains in `args.paths` are logs to read."""
-    from mplog import _sessions
+    from mplog._shared import sessions as _sessions
 
     found, logs = [], []
     for path in summary.paths(args):
@@ -112,7 +112,7 @@ def _take_sessions(args: argparse.Namespace) -> list[Any]:
 
 def _add_running(family: Family, session: Any) -> None:
     """Enter the processes of a session that live."""
-    from mplog import _sessions
+    from mplog._shared import sessions as _sessions
 
     written = {line.get("pid"): line.get("written") for line in _sessions.counts(session.spool)}
     for owner in _sessions.owners(session.spool):

@@ -49,9 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     summary.add_arguments(parser)
     summary.add_selection(parser)
     parser.add_argument("--csv", action="store_true", help="print CSV for programs")
-    parser.add_argument(
-        "-n", "--rows", type=summary.positive, default=_ROWS, metavar="N", help="rows for a person"
-    )
+    parser.add_argument("-n", "--rows", type=summary.positive, default=_ROWS, metavar="N", help="rows for a person")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,9 +77,7 @@ def _duckdb() -> Any:
     try:
         import duckdb
     except ImportError:
-        raise ViewerError(
-            "`mplog sql` needs DuckDB, which is not installed; run `pip install duckdb`"
-        ) from None
+        raise ViewerError("`mplog sql` needs DuckDB, which is not installed; run `pip install duckdb`") from None
     return duckdb
 
 

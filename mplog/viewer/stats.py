@@ -65,9 +65,7 @@ class Stats:
     """Collect in one pass what `mplog stats` shows."""
 
     def __init__(self) -> None:
-        self.records = self.damaged = self.untimed = self.exceptions = self.dropped = self.deaths = (
-            self.size
-        ) = 0
+        self.records = self.damaged = self.untimed = self.exceptions = self.dropped = self.deaths = self.size = 0
         self.levels: dict[str, int] = {}
         self.processes = Tally()
         self.loggers = Tally()

@@ -35,9 +35,7 @@ class Page:
         self.stream = stream
         self.utc = utc
         self.colored = colours.wanted(color, stream.isatty())
-        self.width = max(
-            40, shutil.get_terminal_size((100, 24)).columns if stream.isatty() else _given_width()
-        )
+        self.width = max(40, shutil.get_terminal_size((100, 24)).columns if stream.isatty() else _given_width())
         encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
         self.blocks = encoding.startswith("utf") or encoding == "cp65001"
 

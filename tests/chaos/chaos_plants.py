@@ -14,7 +14,10 @@ from typing import Any
 
 import chaos_rows
 
-from mplog import _batch, _commit, _intake, _journal, _lock, _merge, listener, worker
+from mplog import listener, worker
+from mplog._listener import batch as _batch
+from mplog._listener import commit, intake, merge
+from mplog._shared import journal, lock
 
 
 def publish_before_copy() -> None:
@@ -33,19 +36,19 @@ def publish_before_copy() -> None:
         def madvise(self, *_: int) -> None:
             """Do nothing."""
 
-    real = _journal._map
-    _journal._map = lambda fd, size: Eager(real(fd, size))
+    real = journal._map
+    journal._map = lambda fd, size: Eager(real(fd, size))
 
 
 def no_recovery() -> None:
     """Take an interrupted batch for written."""
-    real = _commit.CommitLog.load
+    real = commit.CommitLog.load
 
     def load(self: Any) -> None:
         real(self)
         self.pending, self.undelivered = None, []
 
-    _commit.CommitLog.load = load
+    commit.CommitLog.load = load
 
 
 def commit_before_write() -> None:
@@ -61,7 +64,7 @@ def commit_before_write() -> None:
 
 def no_intent() -> None:
     """Do not store the intent at all."""
-    _commit.CommitLog.intend = _commit.CommitLog.assume
+    commit.CommitLog.intend = commit.CommitLog.assume
 
 
 def sparse_segments() -> None:
@@ -75,7 +78,7 @@ def flock() -> None:
     import fcntl
 
     fcntl.lockf = fcntl.flock
-    _lock.holder_of = lambda fd: None if _can_flock(fd) else _lock.Holder(0)
+    lock.holder_of = lambda fd: None if _can_flock(fd) else lock.Holder(0)
 
 
 def _can_flock(fd: int) -> bool:
@@ -99,12 +102,12 @@ def no_fork_hook() -> None:
 def capped_merge() -> None:
     """Write what was read, up to a number of bytes, without waiting for older records."""
     listener.HOLD_BACK = -(10**12)
-    _intake.Intake.watermark = lambda self, highest: highest
+    intake.Intake.watermark = lambda self, highest: highest
 
 
 def uncounted_drop() -> None:
     """Forget every tenth dropped record."""
-    real = _journal.JournalWriter._drop
+    real = journal.JournalWriter._drop
 
     def drop(self: Any, reason: str) -> None:
         if (self.seq + 1) % 10 == 0:
@@ -112,13 +115,13 @@ def uncounted_drop() -> None:
             return
         real(self, reason)
 
-    _journal.JournalWriter._drop = drop
+    journal.JournalWriter._drop = drop
 
 
 def eager_burial() -> None:
     """Step over holes of the living."""
-    real = _merge.split_lines
-    _merge.split_lines = lambda data: real(data)[:-1] or real(data)
+    real = merge.split_lines
+    merge.split_lines = lambda data: real(data)[:-1] or real(data)
 
 
 PLANTS: dict[str, tuple[str, int, Callable[[], None]]] = {

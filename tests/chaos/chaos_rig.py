@@ -23,9 +23,12 @@ from typing import Any
 
 import msgspec  # noqa: F401 - imported before the forks, not in each of them
 
-from mplog import _certificate, _launch, _lock, listener, worker
-from mplog._owner import Owner, identity
-from mplog._spool import Spool
+from mplog import listener, worker
+from mplog._listener import certificate
+from mplog._shared import launch as _launch
+from mplog._shared import lock
+from mplog._shared.owner import Owner, identity
+from mplog._shared.spool import Spool
 from mplog.config import Config
 
 MOST_WORKERS = 20_000
@@ -135,8 +138,8 @@ class Rig:
 
         def run() -> None:
             self.spool.create()
-            assert _lock.acquire(self.spool.listener_lock, wait=True) is not None
-            _certificate.PATIENCE = 0.0  # Whoever waits for a process here leaves no word for the listener.
+            assert lock.acquire(self.spool.listener_lock, wait=True) is not None
+            certificate.PATIENCE = 0.0  # Whoever waits for a process here leaves no word for the listener.
             listener.IDLE_PAUSE = 0.002
             prepare()
             listener.Listener(self.spool, self.config, **kwargs).run()

@@ -361,9 +361,9 @@ def d3_short_writes(directory: Path, n: int) -> Figures:
             return real(fd, bytes(data)[: generator.randint(1, 3000)])
 
         os.write = short
-        from mplog import _batch
+        from mplog._listener import batch
 
-        _batch.RETRY_AFTER = (0.001, 0.002)
+        batch.RETRY_AFTER = (0.001, 0.002)
 
     listener = rig.begin(prepare)
     rig.end(listener, 60)
@@ -682,14 +682,14 @@ def d6_spool_troubles(directory: Path, n: int) -> Figures:
 
 def t3_handler_hangs(directory: Path, n: int) -> Figures:
     """A handler sleeps for ever: the file goes on, and the end is not held up."""
-    from mplog import _delivery
+    from mplog._listener import delivery
 
     class Sleeper(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             time.sleep(3600)
 
     rig = Rig(directory)
-    _delivery.STUCK_AFTER = 1.5
+    delivery.STUCK_AFTER = 1.5
     rig.held = None
     from chaos_rig import Owner, identity
 
@@ -715,7 +715,7 @@ def t3_handler_hangs(directory: Path, n: int) -> Figures:
 def o1_console(directory: Path, n: int) -> Figures:
     """A console that takes 10 bytes a second, is closed, or hangs, costs the file nothing."""
     from mplog import listener as listening
-    from mplog._delivery import ConsoleTarget
+    from mplog._listener.delivery import ConsoleTarget
 
     rates = {}
     for kind in ("none", "slow", "closed", "hung"):

@@ -54,7 +54,5 @@ def test_the_suite_can_fail_in_every_way(plant: str):
 
 def test_the_standard_library_loses_records():
     """The same deaths against QueueHandler and multiprocessing.Queue lose records: the rows measure something."""
-    done = subprocess.run(
-        [sys.executable, str(HERE / "chaos_control.py")], capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, str(HERE / "chaos_control.py")], capture_output=True, text=True, timeout=60)
     assert max(json.loads(done.stdout).values()) > 0.05, done.stdout

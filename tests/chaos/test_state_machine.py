@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from mplog import _batch, _certificate
-from mplog._drops import drop_line
-from mplog._journal import JournalWriter, Policy
-from mplog._owner import Owner, identity
-from mplog._record import encode_record
-from mplog._spool import Spool
+from mplog._listener import batch, certificate
+from mplog._shared.drops import drop_line
+from mplog._shared.journal import JournalWriter, Policy
+from mplog._shared.owner import Owner, identity
+from mplog._shared.record import encode_record
+from mplog._shared.spool import Spool
 from mplog.config import Config
 from mplog.listener import Listener
 
@@ -71,9 +71,9 @@ class Session(RuleBasedStateMachine):
         self.listener = Listener(self.spool, self.config)
         self.key = 1_000_000
         self.calls = 0
-        _certificate.PATIENCE = 0.0
-        _batch.RETRY_AFTER = (0.0, 0.0)
-        _batch.say = lambda text: None
+        certificate.PATIENCE = 0.0
+        batch.RETRY_AFTER = (0.0, 0.0)
+        batch.say = lambda text: None
 
     @precondition(lambda self: len(self.writers) < 4)
     @rule()

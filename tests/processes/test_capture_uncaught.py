@@ -92,7 +92,7 @@ def test_an_uncaught_exception_is_in_the_log_once(program, read_log, tmp_path, s
     assert (record["level"], record["logger"]) == (level, logger)
     assert (record["exc"]["type"], record["exc"]["message"]) == (kind, message)
     assert record["process"] != "MainProcess"
-    assert not any("mplog/_uncaught.py" in frame["file"] for frame in record["exc"]["frames"])
+    assert not any("mplog/_worker/uncaught.py" in frame["file"] for frame in record["exc"]["frames"])
     assert done.out.strip() == printed
     if way in ("run", "subclass", "thread"):
         assert "Traceback" in done.err

@@ -65,7 +65,6 @@ TAKEN_OVER = """
 """
 
 
-
 def test_the_factory_form_of_dict_config_works(program, read_log, tmp_path, start_method):
     """dictConfig through the `"()"` form: one handler, each record once."""
     done = program(WIRED, start_method)

@@ -10,7 +10,7 @@ log = logging.getLogger("hard")
 
 def lost(owner):
     """Wait until the listener has had its time to bury an owner whose lock is gone."""
-    from mplog._intake import OWNERS_EVERY
+    from mplog._listener.intake import OWNERS_EVERY
     deadline = time.monotonic() + 2 * OWNERS_EVERY
     while time.monotonic() < deadline:
         log.info("%s waits", owner)

@@ -6,7 +6,7 @@ import logging
 import logging.config
 
 import mplog
-from mplog import _launch
+from mplog._shared import launch
 
 PLAIN = {"version": 1, "disable_existing_loggers": False, "root": {"level": "INFO", "handlers": []}}
 
@@ -56,10 +56,10 @@ def test_every_configuration_of_logging_is_survived_not_only_the_first(tmp_path,
 
 def test_a_program_that_embeds_python_is_not_started_as_its_interpreter(monkeypatch, tmp_path):
     """Where `sys.executable` is the embedding program the installed interpreter is used, else a thread listens."""
-    monkeypatch.setattr(_launch.sys, "executable", "/usr/bin/env")
-    assert "python" in (_launch._python() or "python")
-    monkeypatch.setattr(_launch.sys, "exec_prefix", str(tmp_path))
-    assert _launch._python() is None
+    monkeypatch.setattr(launch.sys, "executable", "/usr/bin/env")
+    assert "python" in (launch._python() or "python")
+    monkeypatch.setattr(launch.sys, "exec_prefix", str(tmp_path))
+    assert launch._python() is None
 
 
 def test_who_joins_a_session_is_told_that_its_console_is_elsewhere(program):

@@ -99,9 +99,7 @@ def test_celery(tmp_path, read_log, eventually):
     with (tmp_path / "out").open("w") as out, subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=out) as worker:
         try:
             ask = "import jobs; print([r.get(timeout=20) for r in [jobs.work.delay(n) for n in range(4)]])"
-            done = subprocess.run(
-                [sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True, timeout=40
-            )
+            done = subprocess.run([sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True, timeout=40)
             assert done.stdout == "[0, 1, 2, 3]\n", done.stderr + (tmp_path / "out").read_text()
         finally:
             worker.terminate()
@@ -147,8 +145,6 @@ def test_torch(program, read_log, tmp_path, start_method):
     log = read_log(tmp_path / "app.json")
     assert sorted(record["msg"] for record in log) == [*(f"item {n}" for n in range(4)), "mine", "mine"]
     assert {record["process"] for record in log} == {"DataLoader-0", "DataLoader-1"}
-
-
 
 
 def test_a_workers_init_function_without_torch(program, read_log, tmp_path, start_method):

@@ -91,10 +91,7 @@ def test_a_directory_without_logs(tmp_path: Path) -> None:
     """A directory without logs: one line on stderr."""
     result = mplog("view", tmp_path)
     assert (result.code, result.out) == (2, "")
-    assert (
-        result.err
-        == f"mplog: {tmp_path}: no log in this directory; logs end in .log, .json, .jsonl, .ndjson\n"
-    )
+    assert result.err == f"mplog: {tmp_path}: no log in this directory; logs end in .log, .json, .jsonl, .ndjson\n"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")

@@ -65,9 +65,7 @@ def test_page_for_people(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("no", ["ValueError: bad value"], ["jobs.py", "caused by"]),
     ],
 )
-def test_tb(
-    style: str, there: list[str], absent: list[str], log: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tb(style: str, there: list[str], absent: list[str], log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--tb in pytest's words."""
     main(["errors", str(log), "--tb", style])
     out = capsys.readouterr().out

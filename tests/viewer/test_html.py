@@ -80,9 +80,7 @@ def window(page: Browser) -> str:
 
 
 def rows(page: Browser) -> list[str]:
-    return list(
-        page.run("[...document.querySelectorAll('#rows .row:not([hidden])')].map((row) => row.textContent)")
-    )
+    return list(page.run("[...document.querySelectorAll('#rows .row:not([hidden])')].map((row) => row.textContent)"))
 
 
 def test_one_file_without_a_network() -> None:
@@ -119,9 +117,7 @@ def test_it_renders(page: Browser) -> None:
     """A lane for each process with start, end and death; histogram; errors grouped; the table."""
     assert "409 records of 6 processes" in page.text("#facts")
     assert "1 died" in page.text("#facts")
-    names = page.run(
-        "[...document.querySelectorAll('#names button')].map((b) => [b.textContent.trim(), b.className])"
-    )
+    names = page.run("[...document.querySelectorAll('#names button')].map((b) => [b.textContent.trim(), b.className])")
     assert ["ForkPoolWorker-2SIGKILL", "died"] in names
     assert len(names) == 6
     for canvas in ("histogram", "tracks"):
@@ -191,8 +187,7 @@ def test_it_filters(page: Browser) -> None:
     assert shown(page) == 106
     page.click("#reset")
     page.run(
-        "{ const list = document.getElementById('level'); list.value = 40;"
-        " list.dispatchEvent(new Event('change')); }"
+        "{ const list = document.getElementById('level'); list.value = 40; list.dispatchEvent(new Event('change')); }"
     )
     assert shown(page) == 7
 

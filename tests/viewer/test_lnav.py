@@ -20,7 +20,7 @@ JQ = shutil.which("jq")
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    sample = SampleLog().add("start – ünïcode \"quoted\"", dur_ms=1.5, tags=["a", None])
+    sample = SampleLog().add('start – ünïcode "quoted"', dur_ms=1.5, tags=["a", None])
     sample.add("careful", level="WARNING", pid=201, process="ForkPoolWorker-1", logger="app.db")
     sample.add("custom", level="Level 15").add("noted", level="NOTICE")
     sample.add("failed", level="ERROR", pid=201, process="ForkPoolWorker-1", exc=exception())

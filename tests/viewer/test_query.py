@@ -117,12 +117,8 @@ def selection(*arguments: str) -> Plan:
     return Plan(build(args, [word for word in arguments if not word.startswith("-")]))
 
 
-words = st.sampled_from(
-    ["alpha", "Beta", "straße", "K", "ſ", 'qu"ote', "back\\slash", "tab\t", "x.y", "alphabeta", ""]
-)
-levels = st.sampled_from(
-    ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NOTICE", "Level 45", "DISASTER", "error"]
-)
+words = st.sampled_from(["alpha", "Beta", "straße", "K", "ſ", 'qu"ote', "back\\slash", "tab\t", "x.y", "alphabeta", ""])
+levels = st.sampled_from(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NOTICE", "Level 45", "DISASTER", "error"])
 records = st.lists(
     st.fixed_dictionaries(
         {"level": levels, "msg": words, "logger": words, "process": words, "pid": st.integers(1, 30)},

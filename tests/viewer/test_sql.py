@@ -31,9 +31,7 @@ def sql(capsys: pytest.CaptureFixture[str], query: str, *arguments: str | Path) 
     return json.loads(capsys.readouterr().out)
 
 
-def test_without_duckdb(
-    log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_duckdb(log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where DuckDB is not installed: one line that says so, with the remedy, and exit code 2."""
     monkeypatch.setitem(sys.modules, "duckdb", None)
     assert main(["sql", "select 1", str(log)]) == 2

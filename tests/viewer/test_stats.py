@@ -71,9 +71,7 @@ def test_histogram_adds_up(log: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert sum(bucket["errors"] for bucket in found["histogram"]) == 2
 
 
-def test_page_for_people(
-    log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_page_for_people(log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Text a person likes to look at: aligned columns, block characters, nothing wider than the terminal."""
     monkeypatch.setenv("COLUMNS", "72")
     assert main(["stats", str(log), "--utc"]) == 0

@@ -301,9 +301,7 @@ def test_raw_is_what_the_file_holds_and_jsonl_what_it_means() -> None:
     for output in ("raw", "jsonl"):
         result = mplog("view", SHOP, "-o", output)
         assert [json.loads(line) for line in result.out.splitlines()] == expected
-        assert result.out.isprintable() or set(result.out) - set("\n") <= {
-            c for c in result.out if c.isprintable()
-        }
+        assert result.out.isprintable() or set(result.out) - set("\n") <= {c for c in result.out if c.isprintable()}
     document = json.loads(mplog("view", SHOP, "-o", "json").out)
     assert [record["seq"] for record in document] == [record["seq"] for record in expected]
     assert json.loads(mplog("view", SHOP, "-o", "json", "-g", "nowhere").out) == []
@@ -322,9 +320,7 @@ def test_csv_is_read_by_csv() -> None:
 
 def test_the_file_that_mplog_file_names() -> None:
     """Without a file: the one that MPLOG_FILE names."""
-    assert mplog("view", "-n", "1", "-o", "short", env={"MPLOG_FILE": str(SHOP)}).out.startswith(
-        "11:00:00 C Main"
-    )
+    assert mplog("view", "-n", "1", "-o", "short", env={"MPLOG_FILE": str(SHOP)}).out.startswith("11:00:00 C Main")
 
 
 def test_written_to_a_file(tmp_path: Path) -> None:

@@ -1,0 +1,401 @@
+"""Find the session's journals, read what is new, see whose owner died, remove what is done. Runs in the listener."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import os
+import resource
+import time
+from typing import Any
+
+from mplog._listener.commit import Progress
+from mplog._listener.merge import Chunk, Range, bound, key_of, retake, take
+from mplog._listener.raw import Outputs
+from mplog._listener.reader import START, JournalReader
+from mplog._shared import lock
+from mplog._shared.journal import parse_segment_name
+from mplog._shared.owner import SUFFIX, OwnerState, is_mapped, read_owner
+
+COARSE = 30_000_000
+"""Nanoseconds within which two changes of a directory may carry the same time (a tick of the kernel's clock)."""
+
+LONGEST_UNLISTED = 20_000_000
+"""Nanoseconds between two listings of a large directory, at most."""
+OWNERS_EVERY = 0.25
+LEAST_READ = 64 * 1024
+BUDGET = 512 << 10
+"""Bytes read in one step from all journals together: what stays in a core's cache until it is written."""
+PATIENCE = 1.0
+"""Seconds for which a segment that cannot be read is tried again before it is given up."""
+
+
+class Journal:
+    """What the listener knows of one journal."""
+
+    __slots__ = (
+        "chunks",
+        "count",
+        "damaged",
+        "dead",
+        "exhausted",
+        "floor_taken",
+        "identity",
+        "more",
+        "name",
+        "ours",
+        "owner_fd",
+        "owner_path",
+        "previous",
+        "reader",
+        "trouble_since",
+        "undone",
+    )
+
+    def __init__(self, name: str, progress: Progress, directories: list[str]) -> None:
+        self.name = name
+        self.reader = JournalReader(name, progress.position, directories)
+        self.chunks: list[Chunk] = []
+        self.previous = bound(progress.floor)
+        """The line read last."""
+        self.floor_taken = progress.floor
+        self.count = progress.count
+        self.damaged = 0
+        self.more = False
+        self.dead = False
+        self.exhausted = False
+        self.ours = False
+        self.owner_fd = -1
+        self.owner_path = ""
+        self.identity: dict[str, Any] = {}
+        self.undone = 0
+        """Batches with lines of it that are not through yet."""
+        self.trouble_since = 0.0
+
+    def dropped(self) -> int:
+        """Return how many records the owner says it dropped."""
+        return self.state().dropped
+
+    def state(self) -> OwnerState:
+        """Return what the owner file says now."""
+        if self.owner_fd >= 0:
+            return read_owner(self.owner_fd)
+        if self.ours and (fd := lock.held(self.owner_path)) is not None:
+            # Opening it and closing that descriptor would drop the lock.
+            return read_owner(fd)
+        if self.owner_path:
+            with contextlib.suppress(OSError):
+                fd = os.open(self.owner_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+                try:
+                    return read_owner(fd)
+                finally:
+                    os.close(fd)
+        return OwnerState(self.identity, None, 0, None)
+
+
+class Intake:
+    """All journals of a session.
+
+    Args:
+        directories: where journals lie.
+        progress: how far earlier listeners came, by journal.
+        outputs: the files of captured output, which lie beside the journals.
+    """
+
+    def __init__(self, directories: list[str], progress: dict[str, Progress], outputs: Outputs | None = None) -> None:
+        self.journals: dict[str, Journal] = {}
+        self.outputs = outputs or Outputs({}, 0, ({}, str, 1 << 20))
+        self._unknown: dict[str, float] = {}
+        self._directories = directories
+        self._progress = progress
+        self._listed: dict[str, int] = {}
+        self._known: dict[str, set[str]] = {}
+        self.scanned_at = 0
+        """Monotonic ns before which all segments that exist are known."""
+        self._list_again_at = 0
+        self._owners_at = 0.0
+        self._active = 1
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        self._most_open = 4096 if soft == resource.RLIM_INFINITY else max(4, min(4096, soft // 2 - 16))
+        self.budget = BUDGET
+
+    def scan(self, *, force: bool = False) -> None:
+        """List the directories that changed and take in new journals and segments.
+
+        Long listings are made less often; `scanned_at` says up to when everything is known.
+        """
+        now = time.monotonic_ns()
+        if not force and now < self._list_again_at:
+            return
+        for directory in self._directories:
+            try:
+                changed = os.stat(directory).st_mtime_ns
+            except OSError:
+                continue
+            if not force and self._listed.get(directory) == changed:
+                continue
+            # A change so fresh that another one may follow with the same time is looked at again.
+            fresh = abs(time.time_ns() - changed) < COARSE
+            with contextlib.suppress(OSError):
+                names = set(os.listdir(directory))
+                for name in names - self._known.get(directory, set()):
+                    self._add(directory, name)
+                self._known[directory] = names
+                self._listed[directory] = -1 if fresh else changed
+        self.scanned_at = now
+        self._list_again_at = now + min(4 * (time.monotonic_ns() - now), LONGEST_UNLISTED)
+
+    def read(self, now: int, *, force: bool = False) -> bool:
+        """Read what is new, up to the budget; return whether anything came. `now` is monotonic ns."""
+        output = self.outputs.read(now, self.is_dead, force=force)
+        limit = max(LEAST_READ, self.budget // self._active) if self.budget == BUDGET else self.budget
+        active = 0
+        opened = 0
+        for journal in self.journals.values():
+            reader = journal.reader
+            if len(journal.chunks) > (0 if journal.more else 64):
+                # What was read waits for its time or for the file; more would only fill memory.
+                journal.more = True
+                opened += reader.is_open
+                if opened > self._most_open:
+                    reader.close()
+                continue
+            if journal.exhausted if journal.dead else reader.is_quiet():
+                journal.more = False
+                opened += reader.is_open
+                if opened > self._most_open:
+                    reader.close()
+                continue
+            if not reader.is_open and not reader.segments:
+                journal.exhausted = journal.dead
+                continue
+            active += self._read_one(journal, limit)
+            opened += reader.is_open
+            if opened > self._most_open:
+                reader.close()
+        self._active = max(1, active)
+        return active > 0 or output
+
+    def _read_one(self, journal: Journal, limit: int) -> bool:
+        reader = journal.reader
+        try:
+            data, journal.more = reader.read(limit, dead=journal.dead)
+        except OSError as error:
+            self._cannot_read(journal, error)
+            return False
+        journal.trouble_since = 0.0
+        if data:
+            journal.more = journal.more or journal.dead
+            chunk = Chunk(data, reader.begin, reader.position, journal.previous)
+            journal.damaged += chunk.damaged
+            if chunk.lines:
+                journal.previous = chunk.lines[-1]
+            journal.chunks.append(chunk)
+        if journal.dead and (not data or not reader.has_more()):
+            # Known at once: nothing of the others has to wait for it any more.
+            journal.exhausted = True
+            journal.more = False
+            reader.close()
+        return bool(data)
+
+    def _cannot_read(self, journal: Journal, error: OSError) -> None:
+        """Try again for a while, in which nothing overtakes it; then give the segment up, so that it stops nobody."""
+        journal.more = True
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            self._most_open = max(1, self._most_open // 2)
+            return
+        now = time.monotonic()
+        journal.trouble_since = journal.trouble_since or now
+        if now - journal.trouble_since > PATIENCE:
+            journal.trouble_since = 0.0
+            journal.damaged += 1
+            journal.more = False
+            journal.reader.skip()
+
+    def watermark(self, highest: int) -> int:
+        """Return the key up to which nothing more can come: `highest`, or less where a journal has unread lines."""
+        for journal in self.journals.values():
+            if journal.more:
+                highest = min(highest, key_of(journal.previous))
+        return self.outputs.watermark(highest)
+
+    def take(self, watermark: int, now: int) -> tuple[list[list[bytes]], dict[str, Range]]:
+        """Take what is up to the watermark, as one ascending run a journal, with the range it covers."""
+        runs: list[list[bytes]] = []
+        ranges: dict[str, Range] = {}
+        for journal in self.journals.values():
+            if not journal.chunks:
+                continue
+            lines, taken = take(journal.chunks, watermark, now, journal.floor_taken)
+            if taken is not None:
+                ranges[journal.name] = taken
+                journal.floor_taken = taken.last
+                journal.count += taken.count
+                journal.undone += 1
+            if lines:
+                runs.append(lines)
+        more_runs, more_ranges = self.outputs.take(watermark, now)
+        return runs + more_runs, ranges | more_ranges
+
+    def retake(self, name: str, taken: Range) -> list[bytes]:
+        """Return the lines of an interrupted batch's range again, and count the range as under way."""
+        if self.outputs.owns(name):
+            return self.outputs.again(name, taken)
+        journal = self.journals.get(name)
+        if journal is None:
+            return []
+        journal.undone += 1
+        return retake(journal.reader.read_range(taken.start, taken.end), taken)
+
+    def check_owners(self, *, force: bool = False) -> list[Journal]:
+        """Return the journals whose owner was found dead by this look; look every quarter of a second."""
+        now = time.monotonic()
+        if not force and now < self._owners_at:
+            return []
+        self._owners_at = now + OWNERS_EVERY
+        found = [journal for journal in self.journals.values() if not journal.dead and not self._lives(journal)]
+        if not found:
+            return []
+        # The last segments of the dead must be known before they are read to their end. And one whose owner file
+        # the last listing has missed is not dead: it is asked again.
+        self.scan(force=True)
+        dead = [journal for journal in found if not self._lives(journal)]
+        for journal in dead:
+            journal.dead = True
+        return dead
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a journal has more to read at once."""
+        return any(journal.more for journal in self.journals.values())
+
+    def alive(self) -> int:
+        """Return how many owners live."""
+        return sum(not journal.dead for journal in self.journals.values())
+
+    def pending(self) -> bool:
+        """Tell whether lines are known that are in no batch yet, or a dead journal is not read to its end."""
+        return any(
+            journal.chunks or (journal.dead and not journal.exhausted) for journal in self.journals.values()
+        ) or self.outputs.pending(self.is_dead)
+
+    def is_dead(self, name: str) -> bool:
+        """Tell whether the owner of a journal is known to be gone, or the journal not known for a second."""
+        journal = self.journals.get(name)
+        if journal is not None:
+            return journal.dead
+        return time.monotonic() - self._unknown.setdefault(name, time.monotonic()) > 1.0
+
+    def remove_outputs(self) -> list[str]:
+        """Delete files of output that are through; return their names."""
+        if self._unknown:
+            self._unknown = {name: since for name, since in self._unknown.items() if self.outputs.knows(name)}
+        return self.outputs.remove_finished(self.is_dead, lambda name: name not in self.journals and self.is_dead(name))
+
+    def release(self, ranges: dict[str, Range]) -> None:
+        """Delete the segments that a finished batch has left behind."""
+        for name, taken in ranges.items():
+            journal = self.journals.get(name)
+            if journal is None:
+                self.outputs.release(name, taken)
+                continue
+            journal.undone -= 1
+            if taken.end.segment > taken.start.segment:
+                self._delete_below(journal, taken.end.segment)
+
+    def forget_consumed(self) -> None:
+        """Delete what an earlier listener was through with and could not delete any more."""
+        for journal in self.journals.values():
+            if not journal.undone:
+                self._delete_below(journal, journal.reader.position.segment)
+
+    def _delete_below(self, journal: Journal, least: int) -> None:
+        for number in [number for number in journal.reader.segments if number < least]:
+            with contextlib.suppress(OSError):
+                os.unlink(journal.reader.segments[number])
+            del journal.reader.segments[number]
+
+    def finished(self) -> list[Journal]:
+        """Return the journals of the dead of which nothing is left to read, write or deliver."""
+        return [
+            journal
+            for journal in self.journals.values()
+            if journal.exhausted and not journal.chunks and not journal.undone
+        ]
+
+    def remove(self, journal: Journal) -> None:
+        """Delete a journal's files, its owner file last."""
+        journal.reader.close()
+        for path in [*journal.reader.segments.values(), journal.owner_path]:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        if journal.owner_fd >= 0:
+            os.close(journal.owner_fd)
+        del self.journals[journal.name]
+        if self.outputs.knows(journal.name):
+            self._unknown[journal.name] = -math.inf
+
+    def close(self) -> None:
+        """Close all descriptors."""
+        for journal in self.journals.values():
+            journal.reader.close()
+            if journal.owner_fd >= 0:
+                os.close(journal.owner_fd)
+                journal.owner_fd = -1
+
+    def _add(self, directory: str, name: str) -> None:
+        path = os.path.join(directory, name)
+        if name.endswith(SUFFIX):
+            journal = self._journal(name[: -len(SUFFIX)])
+            if not journal.owner_path:
+                self._meet_owner(journal, path)
+            return
+        if self.outputs.add(directory, name):
+            return
+        parsed = parse_segment_name(name)
+        if parsed is not None:
+            journal = self._journal(parsed[0])
+            if parsed[1] not in journal.reader.segments:
+                journal.reader.segments[parsed[1]] = path
+                if parsed[1] >= journal.reader.position.segment:
+                    journal.exhausted = False
+
+    def _journal(self, name: str) -> Journal:
+        journal = self.journals.get(name)
+        if journal is None:
+            progress = self._progress.get(name, Progress(START))
+            journal = self.journals[name] = Journal(name, progress, self._directories)
+        return journal
+
+    def _meet_owner(self, journal: Journal, path: str) -> None:
+        journal.owner_path = path
+        journal.ours = lock.is_ours(path)
+        if journal.ours:
+            journal.identity = journal.state().identity
+            return
+        with contextlib.suppress(OSError):
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            journal.identity = read_owner(fd).identity
+            if len(self.journals) < self._most_open // 2:
+                journal.owner_fd = fd
+            else:
+                os.close(fd)
+
+    def _lives(self, journal: Journal) -> bool:
+        if journal.ours:
+            return lock.is_ours(journal.owner_path)
+        try:
+            if journal.owner_fd >= 0:
+                found = lock.holder_of(journal.owner_fd) is not None
+            else:
+                found = bool(journal.owner_path) and lock.holder(journal.owner_path) is not None
+        except OSError:
+            return True  # Not to be told now (no descriptor left); nobody is buried on a guess.
+        # Who closes all its descriptors, as a daemon does, loses its lock and logs on.
+        if found or not is_mapped(journal.name, journal.identity.get("pid", 0)):
+            return found
+        return journal.state().bye is None

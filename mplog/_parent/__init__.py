@@ -1,0 +1,1 @@
+"""What runs in the parent only: settings, and the beginning of a session."""

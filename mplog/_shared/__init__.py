@@ -1,0 +1,1 @@
+"""What runs on both sides of a journal: lines, journals, spool, locks."""

@@ -1,0 +1,533 @@
+"""Write-once journals: how one process hands its lines to the listener without a lock between them.
+
+A journal is a sequence of segment files. A mapped segment is created at its full size, all zeros, and every
+byte of it goes from zero to its final value once::
+
+    0             committed          read           used                    size
+    |-- consumed --|-- in a batch ---|-- complete ---|........ zeros ........|
+                                          ^ claimed, not yet copied: a hole of zeros, never a torn line
+
+A line is complete when its newline is visible and no byte before it is zero. So the reader needs no head
+pointer, no checksum and no memory fence: it takes the bytes up to the first zero, of these the bytes up to the
+last newline, and asks again later. A dead writer's last half line is discarded: its call never returned.
+
+An appended segment (`os.write` to an O_APPEND file) is the fall-back where nothing can be mapped. It looks the
+same to the reader, and ends with the line ``-``.
+
+This module knows bytes, not records. Runs in a worker; the reader's side is `reader`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+MIN_SEGMENT = 64 * 1024
+MAX_SEGMENT = 1024 * 1024
+PAGE = 4096
+MAPPED = ".mapped"
+APPENDED = ".appended"
+END_LINE = b"-\n"
+GIVE_UP_AFTER = 3
+"""Time-outs in a row after which a writer stops waiting until a write succeeds."""
+
+ROOM_FOR_DROPS = 2048
+"""Bytes that a new segment has for the record about dropped ones, beside the line it was made for."""
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+_DIGITS = tuple(b"%d" % number for number in range(1000))
+_PADDED = tuple(b"%03d" % number for number in range(1000))
+
+
+class Policy(NamedTuple):
+    """What a writer does when the listener is behind. Sizes in bytes, times in seconds."""
+
+    quota: int = 64 * 1024 * 1024
+    overflow: str = "block"
+    block_timeout: float = 2.0
+    urgent_timeout: float = 10.0
+    """How long a record of level ERROR or above waits."""
+
+
+class Drops(NamedTuple):
+    """Records of one process that were not written. `first` and `last` are wall clock nanoseconds."""
+
+    count: int  # type: ignore[assignment]
+    seq_first: int
+    seq_last: int
+    first: int
+    last: int
+    reason: str
+
+
+def segment_name(journal: str, number: int, suffix: str) -> str:
+    """Return the file name of a segment, for example ``5f0c..9a.000001.mapped``."""
+    return f"{journal}.{number:06d}{suffix}"
+
+
+def parse_segment_name(name: str) -> tuple[str, int] | None:
+    """Return the journal and the number in a segment's file name, or None if it is another file."""
+    stem, dot, suffix = name.rpartition(".")
+    journal, _, number = stem.rpartition(".")
+    if not dot or "." + suffix not in (MAPPED, APPENDED) or not number.isdigit():
+        return None
+    return journal, int(number)
+
+
+class JournalWriter:
+    """Append lines to this process's own journal. Runs in a worker; any thread, any signal handler.
+
+    Args:
+        journal: the journal's id, the first part of its segments' names.
+        directories: where segments may be created, best first.
+        policy: quota and overflow policy.
+        drop_line: renders a `Drops` as the two halves of a line.
+        on_drop: told what was dropped and is not reported yet, and how many were dropped in all; must not raise.
+        on_wait: called while the writer waits for room (to wake or to start the listener); must not raise.
+        on_missing: called when a directory has vanished; creates it again.
+        on_segment: called after a new segment is in use.
+        on_slow: called before a segment is filled up; must not raise.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_directories",
+        "_drop_count",
+        "_drop_first",
+        "_drop_last",
+        "_drop_line",
+        "_drop_reason",
+        "_drop_seq_first",
+        "_drop_seq_last",
+        "_fd",
+        "_grow",
+        "_lock",
+        "_nested",
+        "_number",
+        "_on_drop",
+        "_on_missing",
+        "_on_segment",
+        "_on_slow",
+        "_on_wait",
+        "_policy",
+        "_timeouts",
+        "_unfinished",
+        "_waiting",
+        "base",
+        "dropped",
+        "high",
+        "journal",
+        "limit",
+        "low",
+        "memory",
+        "seq",
+        "size",
+        "used",
+        "width",
+    )
+
+    def __init__(
+        self,
+        journal: str,
+        directories: Sequence[str],
+        policy: Policy,
+        *,
+        drop_line: Callable[[Drops], tuple[bytes, bytes]],
+        on_drop: Callable[[Drops | None, int], None] = lambda drops, total: None,
+        on_wait: Callable[[], None] = lambda: None,
+        on_missing: Callable[[str], None] = lambda directory: None,
+        on_segment: Callable[[], None] = lambda: None,
+        on_slow: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.journal = journal
+        self.seq = 0
+        self.base, self.limit, self.width = 0, 10, 1
+        self.high, self.low = b"", _DIGITS
+        self.memory: mmap.mmap | None = None
+        self.used = self.size = 0
+        self.dropped = 0
+        self._directories = tuple(directories)
+        self._policy = policy
+        self._drop_line, self._on_drop = drop_line, on_drop
+        self._on_wait, self._on_missing, self._on_segment = on_wait, on_missing, on_segment
+        self._on_slow = on_slow
+        self._lock = threading.RLock()
+        self._nested = 0
+        self._number = 0
+        self._grow = MIN_SEGMENT
+        self._fd = -1
+        self._backlog: list[tuple[str, int]] = []
+        self._drop_count = 0
+        self._drop_seq_first = self._drop_seq_last = self._drop_first = self._drop_last = 0
+        self._drop_reason = ""
+        self._unfinished: list[str] = []
+        self._timeouts = 0
+        self._waiting = ""
+
+    def write(self, head: bytes, tail: bytes, levelno: int = 20) -> bool:
+        """Write one line: `head`, the decimal `seq`, `tail`. Return False if it was dropped and counted.
+
+        When it returns True the line is in the page cache and survives the process. It waits only for room, as
+        the policy says, and never raises for want of it.
+        """
+        length = len(head) + len(tail)
+        # Claim first, copy second. From here to the copy there is no call and no backward jump, so no signal
+        # handler, finalizer or other thread runs in between: whoever logs lands behind, never on top. Nor is an
+        # int turned into decimal: `long_to_decimal_string_internal` looks for signals (SIGCHECK) on its way.
+        seq = self.seq + 1
+        start = self.used
+        end = start + length + self.width
+        if end <= self.size and seq < self.limit:
+            self.seq = seq
+            self.used = end
+            try:
+                self.memory[start:end] = head + self.high + self.low[seq - self.base] + tail  # type: ignore[index]
+            except BaseException:
+                self._blank(self.memory, start, end, seq)
+                return False
+            return True
+        return self._write_slow(head, tail, levelno)
+
+    def lose(self, count: int, reason: str) -> None:
+        """Count lines as dropped that came before there was a journal."""
+        with self._lock:
+            for _ in range(count):
+                self._drop(reason)
+
+    def report_drops(self) -> None:
+        """Write the record about dropped lines now, if there is one to write. For the end of a process."""
+        with self._lock:
+            self._nested += 1
+            try:
+                self._write_drops()
+                if self._drop_count:
+                    self._finish_segment()
+                    if not self._next_segment(0):
+                        self._write_drops()
+            finally:
+                self._nested -= 1
+
+    def close(self) -> None:
+        """Give back the mapping and the descriptor. The segment files stay for the listener."""
+        with self._lock:
+            self._finish_segment()
+
+    def lose_descriptors(self) -> None:
+        """Note that the application has closed all descriptors: their numbers are not ours any more."""
+        abandon(self.memory)
+        self._fd = -1
+
+    def _write_slow(self, head: bytes, tail: bytes, levelno: int) -> bool:
+        arrived = time.monotonic()
+        with self._lock:
+            self._nested += 1
+            try:
+                self._on_slow()
+                if self.seq + 1 >= self.limit:
+                    self._next_digits()
+                elif self._fd >= 0 and not self._append(head, tail):
+                    return True
+                elif self.used + len(head) + len(tail) + self.width > self.size:
+                    self._finish_segment()
+                    reason, written = self._find_room(head, tail, levelno, arrived)
+                    if reason:
+                        self._drop(reason)
+                        return False
+                    self._timeouts = 0
+                    self._write_drops()
+                    if written:
+                        return True
+            finally:
+                self._nested -= 1
+        return self.write(head, tail, levelno)
+
+    def _next_digits(self) -> None:
+        """Prepare the decimal digits of the next up to thousand `seq`, see `write`."""
+        number = self.seq + 1
+        base = number - number % 1000
+        if base:
+            low, high, limit = _PADDED, b"%d" % (base // 1000), base + 1000
+            width = len(high) + 3
+        else:
+            width = len(str(number))
+            low, high, limit = _DIGITS, b"", 10**width
+        if number == self.seq + 1:  # else a signal handler that logged has been here
+            self.base, self.low, self.high, self.width = base, low, high, width
+            self.limit = limit
+
+    def _find_room(self, head: bytes, tail: bytes, levelno: int, arrived: float) -> tuple[str, bool]:
+        """Open a segment; return the reason why there is none, and whether the line is written already."""
+        policy = self._policy
+        timeout = policy.urgent_timeout if levelno >= 40 else policy.block_timeout
+        if _in_event_loop():
+            timeout = min(timeout, 0.05)
+        # A call inside a call is a signal handler or a finalizer: what it waits for may be beneath it.
+        if self._nested > 1 and self._waiting:
+            return self._waiting, False
+        patient = policy.overflow == "block" and self._nested == 1 and self._timeouts < GIVE_UP_AFTER
+        length = len(head) + len(tail) + self.width + 1
+        pause = 0.001
+        while True:
+            reason = "quota of the spool reached" if self._over_quota() else self._next_segment(length)
+            written = False
+            if not reason and self._fd >= 0:
+                reason = self._append(head, tail)
+                written = not reason
+            self._waiting = reason
+            if not reason:
+                return "", written
+            self._on_wait()
+            # Measured from the call: who waited for another thread's turn has waited, too.
+            if not patient or time.monotonic() - arrived >= timeout:
+                self._timeouts += patient
+                return reason, False
+            time.sleep(pause)
+            pause = min(pause * 2, 0.02)
+
+    def _over_quota(self) -> bool:
+        total = 0
+        for entry in tuple(self._backlog):  # A signal handler may open a segment in the middle of this.
+            if os.path.exists(entry[0]):
+                total += entry[1]
+            else:
+                with contextlib.suppress(ValueError):
+                    self._backlog.remove(entry)
+        return total >= self._policy.quota
+
+    def _next_segment(self, length: int) -> str:
+        """Create the next segment and make it the current one; return the reason if that fails."""
+        needed = length + ROOM_FOR_DROPS
+        reason = ""
+        for suffix in (MAPPED, APPENDED):
+            for directory in self._directories:
+                size = max(self._grow, -(-needed // PAGE) * PAGE)
+                while size >= needed:
+                    try:
+                        self._create(directory, suffix, size)
+                        return ""
+                    except OSError as error:
+                        if not reason or error.errno != errno.ENOENT:
+                            reason = os.strerror(error.errno or 0).lower()
+                        if error.errno == errno.ENOENT:
+                            self._on_missing(directory)
+                        if error.errno not in _NO_ROOM or suffix == APPENDED:
+                            break
+                        size //= 2
+        return reason
+
+    def _create(self, directory: str, suffix: str, size: int) -> None:
+        if self.size or self._fd >= 0:
+            return  # A signal handler that logged meanwhile has opened one.
+        if self._nested <= 1:
+            self._withdraw()
+        number = self._number + 1
+        self._number = number
+        path = os.path.join(directory, segment_name(self.journal, number, suffix))
+        self._unfinished.append(path)
+        fd = os.open(path, _CREATE if suffix == MAPPED else _CREATE | os.O_APPEND, 0o600)
+        memory = None
+        try:
+            if suffix == MAPPED:
+                memory = _map(fd, size)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            os.close(fd)
+            if isinstance(error, (OSError, ValueError)):
+                raise OSError(getattr(error, "errno", None) or errno.EINVAL, str(error)) from error
+            raise
+        if memory is not None:
+            os.close(fd)
+            fd = -1
+        # A signal handler that logged since the number was taken has opened a later segment: this one is
+        # withdrawn unused, so a reader never waits for it.
+        if self._number != number:
+            if fd >= 0:
+                os.close(fd)
+            os.unlink(path)
+            return
+        self._backlog.append((path, size))
+        self._unfinished.clear()
+        # No call in between, see `write`.
+        self.memory = memory
+        self.used = 0
+        self.size = size if memory is not None else 0
+        self._fd = fd
+        self._grow = min(max(self._grow * 2, MIN_SEGMENT), MAX_SEGMENT)
+        self._on_segment()
+
+    def _withdraw(self) -> None:
+        """Remove segments whose creation an exception out of a signal handler ended half way."""
+        while self._unfinished:
+            with contextlib.suppress(OSError):
+                os.unlink(self._unfinished[-1])
+            self._unfinished.pop()
+
+    def _finish_segment(self) -> None:
+        """Fill the rest of the current segment, which tells the reader that no more comes in it."""
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            try:
+                os.write(fd, END_LINE)
+            except OSError:
+                pass  # The reader moves on as well once a later segment exists.
+            os.close(fd)
+        # Claimed as a whole before it is filled: a finalizer that logs in between opens the next segment.
+        memory = self.memory
+        start = self.used
+        end = self.size
+        self.used = 0
+        self.size = 0
+        self.memory = None
+        if memory is not None and start < end:
+            memory[start:end] = b" " * (end - start - 1) + b"\n"
+
+    def _append(self, head: bytes, tail: bytes) -> str:
+        """Append a line to an unmapped segment; return why that failed, after which the segment is closed."""
+        while True:
+            seq = self.seq + 1
+            if seq < self.limit:
+                break
+            self._next_digits()
+        fd = self._fd
+        length = len(head) + len(tail) + self.width
+        if fd < 0 or self.seq + 1 != seq or seq >= self.limit:
+            return "interrupted"
+        self.seq = seq
+        written = 0
+        try:
+            written = os.write(fd, head + self.high + self.low[seq - self.base] + tail)
+            if written < length:
+                line = head + b"%d" % seq + tail
+                while written < length:
+                    written += os.write(fd, line[written:])
+        except OSError as error:
+            self._fd = -1
+            os.close(fd)
+            if not written and not self.used:
+                with contextlib.suppress(OSError):
+                    os.unlink(self._backlog[-1][0])
+            self.used = 0
+            if self.seq == seq:
+                self.seq = seq - 1
+            else:
+                self._count_drop(seq, os.strerror(error.errno or 0).lower())
+            return os.strerror(error.errno or 0).lower()
+        self.used += length
+        if self.used >= MAX_SEGMENT:
+            self._finish_segment()
+        return ""
+
+    def _blank(self, memory: mmap.mmap | None, start: int, end: int, seq: int) -> None:
+        """Turn a claim whose copy failed (out of memory) into an empty line."""
+        if memory is not None:
+            for position in range(start, end - 1):
+                memory[position] = 32
+            memory[end - 1] = 10
+        self._count_drop(seq, "out of memory")
+
+    def _drop(self, reason: str) -> None:
+        self._count_drop(0, reason)
+
+    def _count_drop(self, seq: int, reason: str) -> None:
+        """Count a dropped line; with `seq` 0 it takes the next one."""
+        now = time.time_ns()
+        # No call in here: a drop is counted together with its `seq`, whatever interrupts the process.
+        if not seq:
+            seq = self.seq + 1
+            self.seq = seq
+        if not self._drop_count:
+            self._drop_seq_first = seq
+            self._drop_first = now
+            self._drop_reason = reason
+        self._drop_count += 1
+        self.dropped += 1
+        self._drop_seq_last = seq
+        self._drop_last = now
+        self._tell_drops()
+
+    def _tell_drops(self) -> None:
+        drops = None
+        if self._drop_count:
+            drops = Drops(
+                self._drop_count,
+                self._drop_seq_first,
+                self._drop_seq_last,
+                self._drop_first,
+                self._drop_last,
+                self._drop_reason,
+            )
+        self._on_drop(drops, self.dropped)
+
+    def _write_drops(self) -> None:
+        """Write the record about what was dropped, if it fits; a drop that comes in between stays for the next."""
+        count = self._drop_count
+        if not count:
+            return
+        seq_first = self._drop_seq_first
+        seq_last = self._drop_seq_last
+        first = self._drop_first
+        last = self._drop_last
+        self._drop_count = 0
+        drops = Drops(count, seq_first, seq_last, first, last, self._drop_reason)
+        written = False
+        try:
+            head, tail = self._drop_line(drops)
+            if self._fd >= 0:
+                written = not self._append(head, tail)
+            elif self.used + len(head) + len(tail) + self.width + 1 <= self.size:
+                written = self.write(head, tail)
+        finally:
+            if not written:
+                if not self._drop_count:
+                    self._drop_seq_last = seq_last
+                    self._drop_last = last
+                self._drop_count += count
+                self._drop_seq_first = seq_first
+                self._drop_first = first
+        if written:
+            self._tell_drops()
+
+
+def map_file(fd: int, size: int) -> mmap.mmap:
+    """Map a file, without a descriptor of its own where Python can (3.13)."""
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(fd, size, trackfd=False)
+    return mmap.mmap(fd, size)
+
+
+def abandon(memory: mmap.mmap | None) -> None:
+    """Never unmap a mapping whose descriptor the application has closed.
+
+    Before 3.13 a mapping closes a descriptor of its own at its end, whose number may be another file's by now. The
+    interpreter keeps hooks of `fork` longer than any module.
+    """
+    if memory is not None and sys.version_info < (3, 13):
+        os.register_at_fork(after_in_child=memory.__len__)
+
+
+def _map(fd: int, size: int) -> mmap.mmap:
+    # A sparse file would give SIGBUS on a full tmpfs; this gives ENOSPC here.
+    os.posix_fallocate(fd, 0, size)
+    memory = map_file(fd, size)
+    if hasattr(mmap, "MADV_DONTDUMP"):
+        memory.madvise(mmap.MADV_DONTDUMP)
+    return memory
+
+
+def _in_event_loop() -> bool:
+    """Tell whether the calling thread runs an asyncio event loop, which must not be held up."""
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None

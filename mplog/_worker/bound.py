@@ -1,0 +1,410 @@
+"""The bound logger of `mplog.get_logger`: from a structlog call straight into the journal.
+
+Where mplog's handler is the only one that would see the record, no `logging.LogRecord` is made: the line
+comes from the template of the call site. Other handlers, filters, exceptions and stacks get their record.
+Runs in a worker.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import multiprocessing.process
+import sys
+import threading
+from asyncio import _get_running_loop
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from math import isfinite
+from time import gmtime, monotonic_ns, strftime
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+
+from mplog import worker
+from mplog._shared import clock
+from mplog._shared.context import fields, shared
+from mplog._shared.record import CLASHING, FIELDS, encode_own, quote
+from mplog._shared.values import safe_str
+from mplog._worker import chain
+from mplog._worker.events import Event, depth, event_of, exc_info_of, name_of_level, number, stack_of, text_of
+from mplog._worker.template import local, new_site, task_name, who
+
+Later = Coroutine[Any, Any, None]
+Site = tuple[str | None, bytes, bytes, bytes, CodeType]
+"""A call site's usual event, the template of its line, that of a line with any event, the own fields that its
+level brings along, and the code, to be kept alive."""
+Table = dict[int, Site]
+"""Sites of one logger at one level by the address of the call's instruction (see `template`)."""
+
+MAX_SITES = 4096
+MAX_TEXT = 1024
+"""Characters of an event that is kept with its call site."""
+_OPTIONS = frozenset(("exc_info", "stack_info", "stacklevel", "event"))
+"""Keywords that say how to log; all others are fields."""
+_UNUSUAL = _OPTIONS | frozenset(FIELDS) | {"exc", "levelno"}
+_SAME = frozenset((bool, type(None)))
+"""Types of which msgspec makes the JSON that `encode_own` makes, whatever the value."""
+_OF_RECORDS = frozenset(dir(logging.LogRecord)) | frozenset(
+    logging.LogRecord("", 0, "", 0, "", (), None).__dict__.keys() | {"message", "asctime", "taskName"}
+)
+_LogRecord = logging.LogRecord
+_process: Any = multiprocessing.process
+_getframe = sys._getframe
+_root = logging.root
+_to_json = msgspec.json.Encoder().encode
+_bound_around = shared()
+_tables: dict[str, dict[int, Table]] = {}
+_second: tuple[int, bytes] = (0, b"")
+_WorkerHandler, _guard = worker.WorkerHandler, worker._guard
+
+
+def _caller() -> FrameType:
+    """Return who called the caller; itself where the interpreter did, as `atexit` does."""
+    try:
+        return _getframe(2)
+    except ValueError:
+        return _getframe(1)
+
+
+class _Place(NamedTuple):
+    """Where a call stood that is carried out later: what is used of a frame."""
+
+    f_code: CodeType
+    f_lasti: int
+    f_lineno: int
+
+
+def _method(level: int, name: str) -> Callable[..., None]:
+    """Return the method for a level: the shortest way that is right.
+
+    One long function: a call inside it costs as much as a field.
+    """
+
+    def method(self: BoundLogger, event: Any = None, /, *args: Any, **own: Any) -> None:
+        logger: Any = self._logger
+        if not logger.isEnabledFor(level):
+            return
+        try:
+            frame = _getframe(1)
+        except ValueError:  # called by the interpreter itself, as `atexit` does
+            frame = _getframe()
+        here = worker.current
+        # As `Logger.callHandlers` goes: is ours, on the root logger, the one handler on the way up?
+        while logger is not _root:
+            if logger.handlers or logger.filters or not logger.propagate:
+                break
+            logger = logger.parent
+        handlers = logger.handlers
+        if (
+            here is None
+            or len(handlers) != 1
+            or type(handler := handlers[0]) is not _WorkerHandler
+            or handler.filters
+            or handler.level
+            or logger.filters
+            or logger is not _root
+            or self._processors
+            or not _UNUSUAL.isdisjoint(own)
+            or here.redact is not None
+            or logging._logRecordFactory is not _LogRecord  # type: ignore[attr-defined]
+        ):
+            self._in_full(level, name, event, args, own, frame)
+            return
+        try:
+            if not _guard[0]:
+                worker.after_fork()
+            given = own
+            if _bound_around or self._context:
+                given = {**fields(), **self._context, **own}
+                if not _UNUSUAL.isdisjoint(given):
+                    self._in_full(level, name, event, args, own, frame)
+                    return
+            if _get_running_loop() is not None and (task := task_name()) is not None:
+                given = {**given, "task_" if "task" in given else "task": task}
+            tail = b"}\n"
+            if given:
+                for value in given.values():
+                    kind = type(value)
+                    if not (
+                        kind is str
+                        or (kind is int and -0x8000000000000000 <= value < 0x8000000000000000)
+                        or kind in _SAME
+                        or (kind is float and isfinite(value))
+                    ):
+                        tail = _tail(given)
+                        break
+                else:
+                    json = _to_json(given)
+                    # What is not ASCII may need an escape.
+                    tail = b"," + json[1:] + b"\n" if json.isascii() and 127 not in json else _tail(given)
+            code = frame.f_code
+            site = self._tables[level].get(id(code) + frame.f_lasti) or self._site(level, frame, event)
+            usual, whole, other, extra, _ = site
+            key = monotonic_ns()
+            now = key + clock.offset
+            start, second = _second
+            micros = (now - start) // 1000
+            if not 0 <= micros < 1_000_000:
+                second, micros = _next_second(now)
+            try:
+                thread, thread_name, process_name, names = local.who
+                if thread._name is not thread_name or _process._current_process._name is not process_name:
+                    names = _introduce()
+            except AttributeError:
+                names = _introduce()
+            if event is usual and not args:
+                head = whole % (key, second, micros, names)
+            else:
+                text = event if type(event) is str and not args else text_of(event, args)
+                head = other % (key, second, micros, quote(text).encode(), names)
+            if extra:
+                tail = extra + tail
+            if len(head) + len(tail) + 20 <= here.max_record:
+                (here.journal or here.open()).write(head, tail, level)
+                if key >= here.check_at:
+                    here.check(key)
+                return
+        except Exception as error:  # the application must not suffer from its log
+            here.fail(error)
+            return
+        self._in_full(level, name, event, args, own, frame)
+
+    method.__name__ = name
+    method.__doc__ = f"Log an event at level {logging.getLevelName(level)}; further keywords are its fields."
+    return method
+
+
+def _async_method(level: int, name: str) -> Callable[..., Later]:
+    def method(self: BoundLogger, event: Any = None, /, *args: Any, **fields: Any) -> Later:
+        return self._later(level, name, event, args, fields, _caller())
+
+    method.__name__ = f"a{name}"
+    method.__doc__ = f"Do what `{name}` does when it is awaited; a journal makes nobody wait."
+    mark: Any = getattr(inspect, "markcoroutinefunction", lambda function: function)  # Python 3.12
+    return mark(method)  # type: ignore[no-any-return]
+
+
+class BoundLogger(structlog.BoundLoggerBase):
+    """Log events with fields, on the fast path: the class behind `get_logger` and `configure_structlog`.
+
+    Runs in a worker; a call may wait for room as the session's `overflow` says, and never raises. The level
+    that counts is that of the `logging.Logger` of the same name, whose other attributes and methods are
+    passed through. `bind`, `unbind`, `try_unbind` and `new` are structlog's.
+
+    Args:
+        logger: the `logging.Logger`.
+        processors: the application's steps before the journal.
+        context: the fields that are bound.
+    """
+
+    _logger: logging.Logger
+    _processors: Any
+
+    def __init__(self, logger: logging.Logger, processors: Any, context: Any) -> None:
+        super().__init__(logger, processors, context)
+        self._tables = _tables.get(logger.name) or _tables.setdefault(logger.name, defaultdict(dict))
+
+    debug = _method(10, "debug")
+    info = msg = _method(20, "info")
+    warning = warn = _method(30, "warning")
+    error = _method(40, "error")
+    critical = fatal = _method(50, "critical")
+    adebug = _async_method(10, "debug")
+    ainfo = amsg = _async_method(20, "info")
+    awarning = awarn = _async_method(30, "warning")
+    aerror = _async_method(40, "error")
+    acritical = afatal = _async_method(50, "critical")
+
+    def exception(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log an event at level ERROR with the exception that is being handled."""
+        if self._logger.isEnabledFor(40):
+            fields.setdefault("exc_info", True)
+            self._in_full(40, "exception", event, args, fields, _caller())
+
+    def aexception(self, event: Any = None, /, *args: Any, **fields: Any) -> Later:
+        """Do what `exception` does when it is awaited."""
+        fields.setdefault("exc_info", True)
+        return self._later(40, "exception", event, args, fields, _caller())
+
+    def log(self, level: int | str, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log an event at any level.
+
+        Args:
+            level: a number, or a name that `logging` knows.
+            event: the text, and arguments for its ``%`` marks.
+            args: these arguments.
+            fields: the event's fields.
+        """
+        value = number(level)
+        if self._logger.isEnabledFor(value):
+            self._in_full(value, name_of_level(value), event, args, fields, _caller())
+
+    def alog(self, level: int | str, event: Any = None, /, *args: Any, **fields: Any) -> Later:
+        """Do what `log` does when it is awaited."""
+        value = number(level)
+        return self._later(value, name_of_level(value), event, args, fields, _caller())
+
+    def is_enabled_for(self, level: int) -> bool:
+        """Return whether an event of this level would be written."""
+        return self._logger.isEnabledFor(level)
+
+    def get_effective_level(self) -> int:
+        """Return the level from which on events are written."""
+        return self._logger.getEffectiveLevel()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else the `logging.Logger` of this name has: `setLevel`, `handlers`, .."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._logger, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle to the logger's name and what is bound; the other process has processors of its own."""
+        own = None if self._processors is chain.CHAIN else self._processors
+        return (_restore, (type(self), self._logger.name, own, self._context))
+
+    def _site(self, level: int, place: Any, event: Any) -> Site:
+        """Make and keep what is the same for all records of a call site, the event's text among it."""
+        found = new_site({}, self._logger.name, level, place)
+        table = self._tables[level]
+        if len(table) >= MAX_SITES:
+            table.clear()
+        parts = [part.replace("%", "%%").encode() for part in (found.before, found.middle, found.after)]
+        any_event = b'%%016x {"time":"%%b.%%06dZ%b%%b%b%%b%b' % tuple(parts)
+        usual, whole = None, any_event
+        if type(event) is str and len(event) <= MAX_TEXT:
+            parts.insert(1, quote(event).replace("%", "%%").encode())
+            usual, whole = event, b'%%016x {"time":"%%b.%%06dZ%b%b%b%%b%b' % tuple(parts)
+        site = (usual, whole, any_event, found.own.encode(), found.code)
+        table[id(place.f_code) + place.f_lasti] = site
+        return site
+
+    def _in_full(self, level: int, method: str, event: Any, args: Any, kw: dict[str, Any], place: Any) -> None:
+        """Write an event as `logging` does, with a record; through the application's processors first."""
+        try:
+            if event is None:
+                event = kw.pop("event", None)
+            for _ in range(depth(kw.pop("stacklevel", 1))):
+                place = getattr(place, "f_back", None) or place
+            own = {**fields(), **self._context, **kw}
+            if args:
+                event = text_of(event, args)
+            if self._processors:
+                found = self._processed(level, method, event, own, place)
+                if found is None:
+                    return
+            else:
+                exc_info, stack = own.pop("exc_info", None), own.pop("stack_info", None)
+                found = Event(level, text_of(event, ()), own, exc_info, stack)
+            self._handle(found, place)
+        except Exception as error:  # the application must not suffer from its log
+            if worker.current is not None:
+                worker.current.fail(error)
+
+    def _processed(self, level: int, method: str, event: Any, own: dict[str, Any], place: Any) -> Event | None:
+        """Return what the application's processors make of an event, or None if they drop it."""
+        if event is not None:
+            own["event"] = event
+        stack = structlog.contextvars._ASYNC_CALLING_STACK  # where its processors look for the caller
+        token = stack.set(place if isinstance(place, FrameType) else _getframe())
+        try:
+            result = chain.run(self._processors, self._logger, method, own, _report)
+        except structlog.DropEvent:
+            return None
+        finally:
+            stack.reset(token)
+        return event_of(result, level, self._logger.name)
+
+    def _handle(self, event: Event, place: Any) -> None:
+        """Give a record of an event to the handlers of `logging`."""
+        logger, own = self._logger, event.own
+        msg, stack = event.msg, event.stack
+        if worker.current is None and not logger.hasHandlers():  # for `lastResort`, which shows no fields
+            msg = " ".join([msg, *(f"{name}={value!r}" for name, value in own.items())])
+        if stack is not None and not isinstance(stack, str):
+            stack = stack_of(place) if stack and isinstance(place, FrameType) else None
+        code = place.f_code
+        record = logger.makeRecord(
+            logger.name,
+            event.level,
+            code.co_filename,
+            place.f_lineno or 0,
+            msg,
+            (),
+            exc_info_of(event.exc_info),
+            code.co_name,
+            None,
+            stack,
+        )
+        record.__dict__.update({name: value for name, value in own.items() if name not in _OF_RECORDS})
+        record.__dict__[CLASHING] = {name: value for name, value in own.items() if name in _OF_RECORDS}
+        _reconnect()
+        logger.handle(record)
+
+    async def _write(self, level: int, method: str, event: Any, args: Any, kw: Any, place: Any) -> None:
+        """Write an event now, as though it had been logged where it was called."""
+        if self._logger.isEnabledFor(level):
+            self._in_full(level, method, event, args, kw, place)
+
+    def _later(self, level: int, method: str, event: Any, args: Any, kw: dict[str, Any], frame: FrameType) -> Later:
+        """Return a coroutine that logs; what will have changed by then is looked up now."""
+        for _ in range(depth(kw.pop("stacklevel", 1))):
+            frame = frame.f_back or frame
+        if kw.get("exc_info") is True:
+            kw["exc_info"] = sys.exc_info()
+        if kw.get("stack_info") is True:
+            kw["stack_info"] = stack_of(frame)
+        place = _Place(frame.f_code, frame.f_lasti, frame.f_lineno or 0)
+        return self._write(level, method, event, args, kw, place)
+
+
+def _tail(own: dict[str, Any]) -> bytes:
+    """Return a line's end with the own fields, with all escapes."""
+    return f"{encode_own(own)}}}\n".encode()
+
+
+def _introduce() -> bytes:
+    """Make and keep the part of a line that says who logs, as `fastpath` does."""
+    thread, names = threading.current_thread(), who().encode()
+    local.who = (thread, thread.name, _process.current_process().name, names)
+    return names
+
+
+def _next_second(now: int) -> tuple[bytes, int]:
+    """Keep the text of a new second; return it and the microseconds in it."""
+    global _second
+    start = now - now % 1_000_000_000
+    second = strftime("%Y-%m-%dT%H:%M:%S", gmtime(start // 1_000_000_000)).encode()
+    _second = (start, second)
+    return second, (now - start) // 1000
+
+
+def _reconnect() -> None:
+    """Put our handler back where `dictConfig` or its like has closed it and taken it away."""
+    handler = None if worker._attachment is None else worker._attachment.handler
+    if handler is not None and handler.was_closed:
+        handler.reopen()
+
+
+def _report(name: str, count: int, error: Exception) -> None:
+    """Write down that a processor failed, ever more rarely: 1, 10, 100 times .."""
+    if str(count).strip("0") != "1":
+        return
+    here = worker.current
+    times = "its step is left out" if count == 1 else f"{count:,} times by now"
+    what = f"the processor `{name}` raised {type(error).__name__}: {safe_str(error)}; {times}."
+    if here is None:
+        worker.warn(what)
+        return
+    record = _LogRecord("mplog", logging.WARNING, "", 0, what, (), None)
+    record.__dict__.update(event="processor_failed", processor=name, failed=count)
+    record.__dict__[CLASHING] = {}
+    here.log(record)
+
+
+def _restore(kind: type[BoundLogger], name: str, processors: Any, context: Any) -> BoundLogger:
+    """Make a bound logger again where it was unpickled."""
+    return kind(logging.getLogger(name), chain.CHAIN if processors is None else processors, context)
