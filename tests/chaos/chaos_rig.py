@@ -252,6 +252,6 @@ def burst(count: int = 40) -> Callable[[int, Callable[[int, int], None]], None]:
             for _ in range(count):
                 n += 1
                 log(n, generator.choice((10, 100, 300, 1000, 5000)))
-            time.sleep(0.0005)
+            time.sleep(0.004)
 
     return run
