@@ -208,7 +208,7 @@ def test_the_console_shows_each_line_once(program, start_method):
 
 
 def test_a_full_raw_file_never_blocks(program, read_log, tmp_path):
-    """A stopped listener holds up nobody who writes to a descriptor. Above the quota output is left out, with a note."""
+    """A stopped listener holds up nobody who writes to a descriptor; above the quota output is left out, noted."""
     began = time.monotonic()
     program(
         """
