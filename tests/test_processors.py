@@ -71,8 +71,7 @@ def test_an_event_is_a_record_like_any_other(log: Log):
     """The same schema as `logging`: all fields right, `event` is `msg`, keywords are own fields."""
     events, stdlib = mplog.get_logger(NAME), logging.getLogger(NAME)
     line = inspect.currentframe().f_lineno + 1  # type: ignore[union-attr]
-    stdlib.info("done", extra={"job": 4})
-    events.info("done", job=4)
+    stdlib.info("done", extra={"job": 4}), events.info("done", job=4)
     first, second = log.records()
     assert list(first) == list(second)
     assert {**first, "seq": 2, "time": second["time"]} == second
