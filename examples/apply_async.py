@@ -1,11 +1,11 @@
 """Ask a Pool for results with `apply_async`, and wait for each only so long.
 
-PoolWorker: dividing 84 by 2
-MainProcess: the result is 42
-PoolWorker: dividing 84 by 0
-MainProcess: no result: division by zero
-PoolWorker: waiting for what never comes
-MainProcess: no result within 0.5 s
+    PoolWorker: dividing 84 by 2
+    MainProcess: the result is 42
+    PoolWorker: dividing 84 by 0
+    MainProcess: no result: division by zero
+    PoolWorker: waiting for what never comes
+    MainProcess: no result within 0.5 s
 """
 
 import logging

@@ -1,8 +1,8 @@
 """Read what a worker said before it crashed, and where it was.
 
-the worker said: about to read, half a li
-its certificate: SIGSEGV
-and where it was: in crash, in work
+    the worker said: about to read, half a li
+    its certificate: SIGSEGV
+    and where it was: in crash, in work
 """
 
 import ctypes

@@ -1,10 +1,10 @@
 """Have everything that workers say in one log: prints, warnings, C code, child programs.
 
-Worker-1 stdout: printed
-Worker-1 py.warnings: UserWarning: low on paper
-Worker-1 stdout: written by C
-Worker-1 stderr: written by a child program
-Worker-1 app: logged
+    Worker-1 stdout: printed
+    Worker-1 py.warnings: UserWarning: low on paper
+    Worker-1 stdout: written by C
+    Worker-1 stderr: written by a child program
+    Worker-1 app: logged
 """
 
 import ctypes

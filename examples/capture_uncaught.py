@@ -1,7 +1,7 @@
 """See exceptions that nobody caught, with the process they ended.
 
-Worker-1: uncaught ValueError: Worker-1 ends (no such order, from work)
-Worker-2: uncaught ZeroDivisionError in thread counter (division by zero, from count)
+    Worker-1: uncaught ValueError: Worker-1 ends (no such order, from work)
+    Worker-2: uncaught ZeroDivisionError in thread counter (division by zero, from count)
 """
 
 import json

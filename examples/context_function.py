@@ -1,9 +1,9 @@
 """Carry the context with a function, into any executor, thread or process; structlog sees the same fields.
 
-executor  job=7 step=load
-thread    job=7 step=load
-process   job=7
-process   job=-
+    executor  job=7 step=load
+    thread    job=7 step=load
+    process   job=7
+    process   job=-
 """
 
 import json

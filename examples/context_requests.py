@@ -1,11 +1,11 @@
 """Let the id of a request stand in every record of the work that is done for it, in whichever process.
 
-request=r1 user=eve   parent  accepted
-request=r1 user=eve   worker  resizing 1.png
-request=r1 user=eve   worker  resizing 2.png
-request=r2 user=adam  parent  accepted
-request=r2 user=adam  worker  resizing 3.png
-request=-  user=-     worker  cleaning up
+    request=r1 user=eve   parent  accepted
+    request=r1 user=eve   worker  resizing 1.png
+    request=r1 user=eve   worker  resizing 2.png
+    request=r2 user=adam  parent  accepted
+    request=r2 user=adam  worker  resizing 3.png
+    request=-  user=-     worker  cleaning up
 """
 
 import json

@@ -1,8 +1,8 @@
 """Read an exception of a pool as data: the worker's own frames, and its cause, in the parent's record.
 
-from the pool: ValueError: order 7
-  raised in the worker by ship, at: raise ValueError(f"order {order}") from error
-  because of KeyError: 'stock'
+    from the pool: ValueError: order 7
+      raised in the worker by ship, at: raise ValueError(f"order {order}") from error
+      because of KeyError: 'stock'
 """
 
 import json

@@ -1,9 +1,9 @@
 """Give processes names; every record carries the name of its process.
 
-MainProcess: two workers, one with a name
-postman: delivering
-Process-2: who am I?
-MainProcess: postman ended with 0, Process-2 ended with 0
+    MainProcess: two workers, one with a name
+    postman: delivering
+    Process-2: who am I?
+    MainProcess: postman ended with 0, Process-2 ended with 0
 """
 
 import logging

@@ -1,14 +1,14 @@
 """Log less: one record in ten, three a second, and DEBUG only where something went wrong.
 
-INFO step 0 of 30
-INFO step 10 of 30 (9 left out)
-INFO step 20 of 30 (9 left out)
-INFO no answer, trying again
-DEBUG reading row 98
-DEBUG reading row 99
-ERROR row 99 is broken
-WARNING Sample left out 9 records at the end
-WARNING RateLimit left out 4 records at the end
+    INFO step 0 of 30
+    INFO step 10 of 30 (9 left out)
+    INFO step 20 of 30 (9 left out)
+    INFO no answer, trying again
+    DEBUG reading row 98
+    DEBUG reading row 99
+    ERROR row 99 is broken
+    WARNING Sample left out 9 records at the end
+    WARNING RateLimit left out 4 records at the end
 """
 
 import json

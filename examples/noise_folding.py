@@ -1,7 +1,7 @@
 """Fold what many processes say alike into one line on the console; the file has every record.
 
-WARNING the disk is nearly full
-WARNING the disk is nearly full .. x 8 in 4 processes
+    WARNING the disk is nearly full
+    WARNING the disk is nearly full .. x 8 in 4 processes
 """
 
 import logging

@@ -1,6 +1,6 @@
 """Write one log file from many processes: each line whole, in time order, none lost.
 
-4000 lines of 4 processes, all whole
+    4000 lines of 4 processes, all whole
 """
 
 import json

@@ -1,13 +1,13 @@
 """Hand things from a producer to a consumer through a Queue; a sentinel ends it.
 
-producer: baked bread
-producer: baked cake
-producer: baked pie
-producer: closed
-consumer: ate bread
-consumer: ate cake
-consumer: ate pie
-consumer: full
+    producer: baked bread
+    producer: baked cake
+    producer: baked pie
+    producer: closed
+    consumer: ate bread
+    consumer: ate cake
+    consumer: ate pie
+    consumer: full
 """
 
 import logging

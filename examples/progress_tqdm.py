@@ -1,10 +1,10 @@
 """Log beside a bar of tqdm: on a terminal each line appears above the bar, whole, whichever process logs it.
 
-PoolWorker: the square of 0 is 0
-PoolWorker: the square of 1 is 1
-PoolWorker: the square of 2 is 4
-PoolWorker: the square of 3 is 9
-MainProcess: done
+    PoolWorker: the square of 0 is 0
+    PoolWorker: the square of 1 is 1
+    PoolWorker: the square of 2 is 4
+    PoolWorker: the square of 3 is 9
+    MainProcess: done
 """
 
 import logging

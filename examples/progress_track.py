@@ -1,7 +1,7 @@
 """Show how far each worker is: bars below the log lines on a terminal, lines in the log elsewhere.
 
-MainProcess: 3 workers, 90 pictures
-MainProcess: done
+    MainProcess: 3 workers, 90 pictures
+    MainProcess: done
 """
 
 import logging

@@ -1,6 +1,6 @@
 """Test what several processes log: ``pytest pytest_records.py``. The fixture comes with mplog.
 
-3 passed
+    3 passed
 """
 
 import logging

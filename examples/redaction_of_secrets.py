@@ -1,8 +1,8 @@
 """Keep secrets out of the log: they are taken out in the process that logs, before anything is written.
 
-login of eve with password=[redacted]
-paid with [redacted] {'api_token': '[redacted]', 'amount': 12}
-ValueError: bad key: [redacted]
+    login of eve with password=[redacted]
+    paid with [redacted] {'api_token': '[redacted]', 'amount': 12}
+    ValueError: bad key: [redacted]
 """
 
 import json

@@ -1,8 +1,8 @@
 """Put processors of your own in front of the journal; the workers run them, too.
 
-hello from SHOUT! in the parent
-hello from SHOUT! in a child
-seen by 2 processes
+    hello from SHOUT! in the parent
+    hello from SHOUT! in a child
+    seen by 2 processes
 """
 
 import json

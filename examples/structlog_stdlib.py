@@ -1,6 +1,6 @@
 """Keep the structlog set-up you have, with `ProcessorFormatter.wrap_for_formatter`: workers ship the whole event.
 
-3 events of structlog, 1 record of logging, one form
+    3 events of structlog, 1 record of logging, one form
 """
 
 import json

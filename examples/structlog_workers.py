@@ -1,9 +1,9 @@
 """Log structlog events from the workers of a pool: nothing to configure, in the parent or in the workers.
 
-INFO     halves  job=4 half=2.0
-INFO     halves  job=6 half=3.0
-WARNING  odd     job=7
-INFO     done    jobs=3
+    INFO     halves  job=4 half=2.0
+    INFO     halves  job=6 half=3.0
+    WARNING  odd     job=7
+    INFO     done    jobs=3
 """
 
 import json
