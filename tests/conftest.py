@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from mplog._shared.descriptors import saved as captured
 from mplog._shared.spool import session_name
 
 Record = dict[str, Any]
@@ -183,5 +184,8 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
         gc.collect()
         assert set(descriptors()) <= before[2], [descriptors()[number] for number in set(descriptors()) - before[2]]
     assert logging.root.handlers == handlers
+    kept = dict(captured)
+    captured.clear()
+    assert not kept, f"captured descriptors were not given back: {kept}"
     assert logging.root.level == level
     assert directory is None or journals_of(directory) == []
