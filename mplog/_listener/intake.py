@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import heapq
 import math
 import os
 import resource
@@ -11,7 +12,7 @@ import time
 from typing import Any
 
 from mplog._listener.commit import Progress
-from mplog._listener.merge import Chunk, Range, bound, key_of, retake, take
+from mplog._listener.merge import KEY, Chunk, Range, bound, key_of, retake, take
 from mplog._listener.raw import Outputs
 from mplog._listener.reader import START, JournalReader
 from mplog._shared import lock
@@ -25,6 +26,10 @@ LONGEST_UNLISTED = 20_000_000
 """Nanoseconds between two listings of a large directory, at most."""
 OWNERS_EVERY = 0.25
 LEAST_READ = 64 * 1024
+CROWD = 16
+"""Journals with unread lines above which those that hold up the others are read on."""
+CATCH_UP = 4 << 20
+"""Bytes that are read then in one step."""
 BUDGET = 512 << 10
 """Bytes read in one step from all journals together: what stays in a core's cache until it is written."""
 PATIENCE = 1.0
@@ -178,7 +183,28 @@ class Intake:
             if opened > self._most_open:
                 reader.close()
         self._active = max(1, active)
+        if active or len(self.journals) > CROWD:
+            self._catch_up()
         return active > 0 or output
+
+    def _catch_up(self) -> None:
+        """Read on in the journals that hold up the others.
+
+        A batch ends where the first journal with more to read ends. Among hundreds of journals, those of the dead
+        above all, one read of each would move that end by next to nothing.
+        """
+        behind = [(journal.previous[:KEY], name) for name, journal in self.journals.items() if journal.more]
+        if len(behind) <= CROWD:
+            return
+        heapq.heapify(behind)
+        for _ in range(CATCH_UP // LEAST_READ):
+            if not behind:
+                return
+            journal = self.journals[heapq.heappop(behind)[1]]
+            if self._read_one(journal, LEAST_READ) and journal.more:
+                heapq.heappush(behind, (journal.previous[:KEY], journal.name))
+            if len(self.journals) > self._most_open:
+                journal.reader.close()
 
     def _read_one(self, journal: Journal, limit: int) -> bool:
         reader = journal.reader
