@@ -28,7 +28,7 @@ OWNERS_EVERY = 0.25
 LEAST_READ = 64 * 1024
 CROWD = 16
 """Journals with unread lines above which those that hold up the others are read on."""
-CATCH_UP = 4 << 20
+CATCH_UP = 1 << 20
 """Bytes that are read then in one step."""
 BUDGET = 512 << 10
 """Bytes read in one step from all journals together: what stays in a core's cache until it is written."""
