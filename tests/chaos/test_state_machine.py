@@ -71,9 +71,10 @@ class Session(RuleBasedStateMachine):
         self.listener = Listener(self.spool, self.config)
         self.key = 1_000_000
         self.calls = 0
-        certificate.PATIENCE = 0.0
-        batch.RETRY_AFTER = (0.0, 0.0)
-        batch.say = lambda text: None
+        self.patches = pytest.MonkeyPatch()
+        self.patches.setattr(certificate, "PATIENCE", 0.0)
+        self.patches.setattr(batch, "RETRY_AFTER", (0.0, 0.0))
+        self.patches.setattr(batch, "say", lambda text: None)
 
     @precondition(lambda self: len(self.writers) < 4)
     @rule()
@@ -184,6 +185,7 @@ class Session(RuleBasedStateMachine):
             assert not self.listener._is_waiting()
             self.compare()
         finally:
+            self.patches.undo()
             self.listener.close()
             shutil.rmtree(self.directory)
             self.listener = self.writers = self.dead = None
