@@ -172,7 +172,7 @@ class JournalWriter:
         self._drop_count = 0
         self._drop_seq_first = self._drop_seq_last = self._drop_first = self._drop_last = 0
         self._drop_reason = ""
-        self._unfinished: list[str] = []
+        self._unfinished: tuple[str, ...] = ()
         self._timeouts = 0
         self._waiting = ""
 
@@ -328,14 +328,14 @@ class JournalWriter:
         return reason
 
     def _create(self, directory: str, suffix: str, size: int) -> None:
-        if self.size or self._fd >= 0:
-            return  # A signal handler that logged meanwhile has opened one.
         if self._nested <= 1:
             self._withdraw()
+        if self.size or self._fd >= 0:
+            return  # A signal handler that logged meanwhile has opened one; no call until the number is taken.
         number = self._number + 1
         self._number = number
         path = os.path.join(directory, segment_name(self.journal, number, suffix))
-        self._unfinished.append(path)
+        self._unfinished = (*self._unfinished, path)
         fd = os.open(path, _CREATE if suffix == MAPPED else _CREATE | os.O_APPEND, 0o600)
         memory = None
         try:
@@ -358,13 +358,13 @@ class JournalWriter:
                 os.close(fd)
             os.unlink(path)
             return
-        self._backlog.append((path, size))
-        self._unfinished.clear()
-        # No call in between, see `write`.
+        # No call since the number was compared, see `write`.
         self.memory = memory
         self.used = 0
         self.size = size if memory is not None else 0
         self._fd = fd
+        self._unfinished = ()
+        self._backlog.append((path, size))
         self._grow = min(max(self._grow * 2, MIN_SEGMENT), MAX_SEGMENT)
         self._on_segment()
 
@@ -373,7 +373,7 @@ class JournalWriter:
         while self._unfinished:
             with contextlib.suppress(OSError):
                 os.unlink(self._unfinished[-1])
-            self._unfinished.pop()
+            self._unfinished = self._unfinished[:-1]
 
     def _finish_segment(self) -> None:
         """Fill the rest of the current segment, which tells the reader that no more comes in it."""

@@ -61,6 +61,10 @@ class Writer:
 class Session(RuleBasedStateMachine):
     @initialize(rotate=st.sampled_from([0, 3000, 20_000]))
     def begin(self, rotate: int) -> None:
+        self.patches = pytest.MonkeyPatch()
+        self.patches.setattr(certificate, "PATIENCE", 0.0)
+        self.patches.setattr(batch, "RETRY_AFTER", (0.0, 0.0))
+        self.patches.setattr(batch, "say", lambda text: None)
         self.directory = Path(tempfile.mkdtemp(prefix="mplog-h1-"))
         (self.directory / "spool").mkdir(0o700)
         self.spool = Spool(str(self.directory / "spool" / "session"))
@@ -71,10 +75,6 @@ class Session(RuleBasedStateMachine):
         self.listener = Listener(self.spool, self.config)
         self.key = 1_000_000
         self.calls = 0
-        self.patches = pytest.MonkeyPatch()
-        self.patches.setattr(certificate, "PATIENCE", 0.0)
-        self.patches.setattr(batch, "RETRY_AFTER", (0.0, 0.0))
-        self.patches.setattr(batch, "say", lambda text: None)
 
     @precondition(lambda self: len(self.writers) < 4)
     @rule()
