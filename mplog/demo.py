@@ -1,18 +1,15 @@
-"""`mplog demo`: count the lines and words of the standard library with several processes, one of which is killed.
+"""`mplog demo`: count the lines and words of the standard library with a pool, one worker of which is killed.
 
-A crew of processes, each on a pipe of its own, so that one which is killed in the middle of a file holds no lock that
-the others wait for: its file is given to another one. Runs on its own; its workers are the session's.
+Logs as any program with a `multiprocessing.Pool` does: `setup` in the parent, ordinary loggers in the workers.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import logging
 import multiprocessing
 import os
-import random
 import shutil
 import signal
 import sys
@@ -20,22 +17,29 @@ import sysconfig
 import tempfile
 import time
 import tokenize
-from collections import deque
-from multiprocessing import connection
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import mplog
 
 log = logging.getLogger("demo")
-ROOM = 64
-"""Processes for whose counts there is room."""
+MOST_JOBS = 64
+
+
+class Worker(NamedTuple):
+    """A process that logs."""
+
+    name: str
+    pid: int
 
 
 class Counted(NamedTuple):
-    """What was found in one file. `lines` is None where the file does not decode."""
+    """What a worker found in one file. `lines` is None where the file does not decode."""
 
-    path: str
+    worker: Worker
     lines: int | None
     words: int
 
@@ -49,29 +53,92 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Count, kill, log, and prove from the log that nothing is missing; return the exit code."""
-    jobs = min(max(options.jobs, 1), ROOM // 2)
+    jobs = min(max(options.jobs, 1), MOST_JOBS)
     library = sysconfig.get_path("stdlib")
     paths = _sources(library)
     file = options.file or _free_name()
     _say(f"Counting the lines and words of {len(paths):,} files in {library}")
     victim = "" if options.no_kill else "; one of them will be killed"
-    _say(f"with {jobs} processes that all log to {file}{victim}.\n")
-    acknowledged = multiprocessing.RawArray("q", ROOM)
+    _say(f"with a pool of {jobs} workers that all log to {file}{victim}.\n")
     with mplog.setup(file, console=False, level="info,mplog=debug") as session:
-        log.info("counting %d files in %s with %d processes", len(paths), library, jobs)
-        with _Crew(jobs, acknowledged, kill=not options.no_kill) as crew:
-            started = time.monotonic()
-            counted = crew.work(paths)
-            seconds = time.monotonic() - started
-        lines, words = sum(item.lines or 0 for item in counted), sum(item.words for item in counted)
+        started = time.monotonic()
+        log.info("counting %d files in %s with %d workers", len(paths), library, jobs)
+        counted, killed = count_all(paths, jobs, kill=not options.no_kill)
+        seconds = time.monotonic() - started
+        lines, words = sum(found.lines or 0 for found in counted), sum(found.words for found in counted)
         log.info("%d lines, %d words in %.1f s", lines, words, seconds)
         session.flush()
-    unreadable = sum(item.lines is None for item in counted)
+    unreadable = sum(found.lines is None for found in counted)
     _say(f"\n{lines:,} lines and {words:,} words in {len(counted) - unreadable:,} files, {seconds:.1f} s;")
     _say(f"{unreadable} files do not decode: a warning with its exception each.\n")
-    complete = _ledger(file, crew, list(acknowledged))
+    logged = Counter(found.worker for found in counted)
+    logged[_me()] += 3 if killed else 2
+    if killed:
+        logged[killed] += 1
+    complete = _ledger(file, logged, killed)
     _next(file)
-    return 0 if complete and len(counted) == len(paths) else 1
+    return 0 if complete else 1
+
+
+def count_all(paths: list[str], jobs: int, *, kill: bool) -> tuple[list[Counted], Worker | None]:
+    """Have a pool count all files; return what it found, and which worker was killed when a third was done.
+
+    A pool goes on after a death if the worker held none of its locks, so this one is killed while it waits for that.
+    """
+    third = len(paths) // 3
+    killed = None
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    with multiprocessing.Pool(jobs, _begin, (theirs,)) as pool:
+        first = pool.imap_unordered(count, paths[:third])
+        if kill:
+            pool.apply_async(_await_death, (paths[third],))  # is lost, so the file comes once more
+        rest = pool.imap_unordered(count, paths[third:])
+        counted = list(_shown(first, 0, len(paths)))
+        if kill:
+            killed = Worker(*ours.recv())
+            _say(f"  kill -9 {killed.pid}: {killed.name} is gone, in the middle of its work.")
+            os.kill(killed.pid, signal.SIGKILL)
+            log.error("%s was killed; another worker counts %s", killed.name, paths[third])
+        counted += _shown(rest, third, len(paths))
+    return counted, killed
+
+
+# In a worker.
+
+_to_parent: Connection
+
+
+def _begin(theirs: Connection) -> None:
+    global _to_parent
+    _to_parent = theirs
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, and that the pool
+
+
+def _me() -> Worker:
+    return Worker(multiprocessing.current_process().name, os.getpid())
+
+
+def count(path: str) -> Counted:
+    """Count one file and log that."""
+    try:
+        with tokenize.open(path) as file:  # as the interpreter reads it: by its coding line
+            text = file.read()
+    except (SyntaxError, UnicodeDecodeError):
+        log.warning("%s does not decode", path, exc_info=True)
+        return Counted(_me(), None, 0)
+    lines, words = text.count("\n"), len(text.split())
+    log.info("%s: %d lines, %d words", path, lines, words)
+    return Counted(_me(), lines, words)
+
+
+def _await_death(path: str) -> None:
+    log.info("%s: begun by the one who is going to be killed", path)
+    _to_parent.send(_me())
+    while True:
+        signal.pause()
+
+
+# In the parent.
 
 
 def _sources(library: str) -> list[str]:
@@ -90,193 +157,40 @@ def _free_name() -> str:
     return next(path for name in names if not os.path.lexists(path := os.path.normpath(os.path.join(directory, name))))
 
 
-# In a worker.
-
-
-def count(path: str) -> Counted:
-    """Count one file and log that."""
-    try:
-        with tokenize.open(path) as file:  # as the interpreter reads it: by its coding line
-            text = file.read()
-    except (SyntaxError, UnicodeDecodeError):
-        log.warning("%s does not decode", path, exc_info=True)
-        return Counted(path, None, 0)
-    found = Counted(path, text.count("\n"), len(text.split()))
-    log.info("%s: %d lines, %d words", path, found.lines, found.words)
-    return found
-
-
-def work(pipe: connection.Connection, acknowledged: Any, number: int) -> None:
-    """Count what comes through the pipe; note after each logging call that it returned."""
-    with contextlib.suppress(EOFError, KeyboardInterrupt):
-        while path := pipe.recv():
-            found = count(path)
-            acknowledged[number] += 1
-            pipe.send(found)
-
-
-# In the parent.
-
-
-class _Member:
-    """One process of the crew, its pipe, and the file it is at."""
-
-    def __init__(self, number: int, acknowledged: Any) -> None:
-        self.number = number
-        self.pipe, theirs = multiprocessing.Pipe()
-        self.process = multiprocessing.Process(
-            target=work, args=(theirs, acknowledged, number), name=f"counter-{number + 1}", daemon=True
-        )
-        self.process.start()
-        theirs.close()
-        self.path = ""
-
-    def give(self, path: str) -> None:
-        self.path = path
-        with contextlib.suppress(OSError):  # it just died: its sentinel tells
-            self.pipe.send(path)
-
-
-class _Crew:
-    """Some processes that share out the files; the place of one that dies is taken by a new one.
-
-    Args:
-        jobs: how many there are at a time.
-        acknowledged: for each process the number of its logging calls that returned.
-        kill: whether one of them is killed when about a third is done.
-    """
-
-    def __init__(self, jobs: int, acknowledged: Any, *, kill: bool) -> None:
-        self._acknowledged = acknowledged
-        self.everybody: list[_Member] = []
-        self.killed: _Member | None = None
-        self._kill = kill
-        self._crew = [self._recruit() for _ in range(jobs)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for member in self._crew:
-            with contextlib.suppress(OSError):
-                member.pipe.send("")
-        for member in self._crew:
-            member.process.join(10.0)
-            if member.process.is_alive():
-                member.process.kill()
-                member.process.join()
-
-    def work(self, paths: list[str]) -> list[Counted]:
-        """Have all files counted, whatever happens to the processes."""
-        waiting = deque(paths)
-        done: list[Counted] = []
-        progress = _Progress(len(paths))
-        while len(done) < len(paths):
-            for member in self._crew:
-                if not member.path and waiting:
-                    member.give(waiting.popleft())
-            ready = connection.wait(
-                [member.pipe for member in self._crew] + [member.process.sentinel for member in self._crew]
-            )
-            for member in list(self._crew):
-                if member.pipe in ready:
-                    with contextlib.suppress(EOFError, OSError):
-                        done.append(member.pipe.recv())
-                        member.path = ""
-                        continue
-                if member.process.sentinel in ready:
-                    self._replace(member, waiting)
-            if self._kill and self.killed is None and len(done) > len(paths) // 3:
-                self._kill_one(progress)
-            progress.show(len(done))
-        progress.end()
-        return done
-
-    def _recruit(self) -> _Member:
-        member = _Member(len(self.everybody), self._acknowledged)
-        self.everybody.append(member)
-        return member
-
-    def _replace(self, member: _Member, waiting: deque[str]) -> None:
-        member.process.join()
-        member.pipe.close()
-        self._crew.remove(member)
-        log.error("%s died (exit code %s) at %s", member.process.name, member.process.exitcode, member.path)
-        if member.path:
-            waiting.appendleft(member.path)
-        if len(self.everybody) < ROOM:
-            self._crew.append(self._recruit())
-        elif not self._crew:
-            raise SystemExit("mplog demo: all processes died; see the log.")
-
-    def _kill_one(self, progress: _Progress) -> None:
-        member = random.choice([member for member in self._crew if member.path] or self._crew)
-        os.kill(member.process.pid or 0, signal.SIGKILL)
-        self.killed = member
-        progress.note(f"kill -9 {member.process.pid}: {member.process.name} is gone, in the middle of its work.")
-
-
-class _Progress:
-    """A line that shows how far the work is: rewritten on a terminal, now and then one elsewhere."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._terminal = sys.stdout.isatty()
-        self._shown = -1.0
-        self._step = 0.05 if self._terminal else 1e9
-
-    def show(self, done: int) -> None:
-        now = time.monotonic()
-        if now - self._shown < self._step and done < self._total:
-            return
-        self._shown = now
-        if self._terminal:
+def _shown(results: Iterable[Counted], done: int, total: int) -> Iterator[Counted]:
+    """Yield the results; on a terminal show how far the work is."""
+    terminal, show_at = sys.stdout.isatty(), 0.0
+    for found in results:
+        yield found
+        done += 1
+        if terminal and (time.monotonic() >= show_at or done == total):
+            show_at = time.monotonic() + 0.05
             width = max(10, min(40, shutil.get_terminal_size().columns - 40))
-            bar = "#" * (done * width // self._total)
-            sys.stdout.write(f"\r  [{bar:.<{width}}] {done:,} of {self._total:,} files ")
-            sys.stdout.flush()
-
-    def note(self, text: str) -> None:
-        sys.stdout.write(f"{chr(13) + chr(27) + '[K' if self._terminal else ''}  {text}\n")
-        sys.stdout.flush()
-
-    def end(self) -> None:
-        if self._terminal:
-            sys.stdout.write("\n")
-            sys.stdout.flush()
+            bar = "#" * (done * width // total)
+            # Not buffered: the pool may fork a worker just now, which would write what it finds in the buffer again.
+            os.write(sys.stdout.fileno(), f"\r  [{bar:.<{width}}] {done:,} of {total:,} files ".encode())
+    if terminal:
+        _say("")
 
 
-def _ledger(file: str, crew: _Crew, acknowledged: list[int]) -> bool:
+def _ledger(file: str, logged: Counter[Worker], killed: Worker | None) -> bool:
     """Print who wrote how many records, read from the log; return whether none is missing."""
-    written: dict[int, list[int]] = {}
+    written: dict[int, list[int]] = {worker.pid: [] for worker in logged}
     with open(file, "rb") as opened:
         for line in opened:
             record = json.loads(line)
-            if record["logger"] != "mplog":
+            if record["logger"] == log.name:
                 written.setdefault(record["pid"], []).append(record["seq"])
-    _say(f"{'process':<14}{'pid':>8}{'logged':>9}{'in the log':>12}{'missing':>9}")
-    complete = True
-    own = written.get(os.getpid(), [])
-    rows = [("MainProcess", os.getpid(), len(own), "")]
-    rows += [
-        (
-            member.process.name,
-            member.process.pid or 0,
-            acknowledged[member.number],
-            "   killed with SIGKILL" if member is crew.killed else "",
-        )
-        for member in crew.everybody
-    ]
-    for name, pid, logged, remark in rows:
-        seqs = written.get(pid, [])
-        # At most one more than was acknowledged: the call had returned, the process died before it could say so.
-        whole = sorted(seqs) == list(range(1, len(seqs) + 1)) and len(seqs) - logged in (0, 1)
-        complete = complete and whole
-        missing = max(0, max([logged, *seqs]) - len(set(seqs)))
-        _say(f"{name:<14}{pid:>8}{logged:>9,}{len(seqs):>12,}{missing:>9,}{remark}")
-    total = sum(map(len, written.values()))
+    _say(f"{'process':<22}{'pid':>8}{'logged':>9}{'in the log':>12}{'missing':>9}")
+    for worker in sorted(logged, key=lambda worker: worker.pid):
+        count, found = logged[worker], written[worker.pid]
+        remark = "   killed with SIGKILL" if worker == killed else ""
+        missing = max(0, count - len(set(found)))
+        _say(f"{worker.name:<22}{worker.pid:>8}{count:>9,}{len(found):>12,}{missing:>9,}{remark}")
+    complete = all(sorted(written[worker.pid]) == list(range(1, count + 1)) for worker, count in logged.items())
+    complete = complete and len(written) == len(logged)
     verdict = "none is missing, none is there twice" if complete else "SOMETHING IS WRONG: please report this"
-    _say(f"{'':<14}{'':>8}{'':>9}{total:>12,}   {verdict}\n")
+    _say(f"{'':<39}{sum(map(len, written.values())):>12,}   {verdict}\n")
     return complete
 
 
