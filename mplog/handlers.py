@@ -13,11 +13,9 @@ import stat
 import time
 
 from mplog._listener import rotation
+from mplog._shared.held import Key as Identity
+from mplog._shared.held import is_file
 from mplog.exceptions import ConfigError
-
-Identity = tuple[int, int]
-"""Device and inode."""
-
 
 ROTATE_AGAIN = 5.0
 """Seconds after which a rotation that failed is tried again."""
@@ -58,7 +56,7 @@ class LogFile:
         self._every = rotate_every
         self._compressor = rotation.Compressor(path, mode=mode) if compress else None
         self._fd = -1
-        self._identity: Identity | None = None
+        self._identity: Identity = (0, 0)
         self._rollover = float("inf")
         self._rotate_at = 0.0
         """When to try again a rotation that failed (monotonic)."""
@@ -66,11 +64,11 @@ class LogFile:
     def ready(self) -> bool:
         """Open the file, or open it anew if its name now belongs to another file. False: `error` says why."""
         try:
-            if self._fd >= 0 and self._is_current():
+            if self._fd >= 0 and not self.is_lost and self._is_current():
                 return True
             if self._fd >= 0:
+                self.replaced = self.replaced or not self._is_current()
                 self.close()
-                self.replaced = True
             self._open()
         except OSError as error:
             self.error = error
@@ -81,12 +79,23 @@ class LogFile:
     @property
     def identity(self) -> Identity:
         """Device and inode of the open file."""
-        assert self._identity is not None
         return self._identity
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the application has closed the file's descriptor."""
+        return self._fd >= 0 and not is_file(self._fd, self._identity)
+
     def size(self) -> int:
-        """Return the size of the open file in bytes."""
-        return os.fstat(self._fd).st_size
+        """Return the size of the open file in bytes.
+
+        Raises:
+            OSError: the application has closed the descriptor, and perhaps opened a file of its own by that number.
+        """
+        found = os.fstat(self._fd)
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), self.path)
+        return found.st_size
 
     def seal(self) -> None:
         """End somebody else's half line, which must not swallow our first record.
@@ -211,7 +220,8 @@ class LogFile:
     def close(self) -> None:
         """Close the file."""
         if self._fd >= 0:
-            os.close(self._fd)
+            if not self.is_lost:
+                os.close(self._fd)
             self._fd = -1
 
     def finish(self, timeout: float) -> None:

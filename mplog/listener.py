@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import select
 import threading
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from typing import Any
 from mplog._listener import certificate
 from mplog._listener.batch import Batch, BatchWriter
 from mplog._listener.commit import CommitLog, Intent
+from mplog._listener.contact import Contact
 from mplog._listener.delivery import Delivery, HandlerTarget, say
 from mplog._listener.expiry import Expiry
 from mplog._listener.intake import Intake
@@ -42,6 +42,8 @@ GIVE_UP_AFTER = 30.0
 """Seconds for which a listener without workers tries to write what it has, before it leaves the spool as it is."""
 MOST_NOTES = 10_000
 """Records of the listener's own that wait for the file; further ones are left out."""
+SUSPICIOUS = 1_000_000_000
+"""Nanoseconds for which all descriptors are looked at after one was found closed: who closes all takes its time."""
 REPORT_EVERY = 60.0
 """Seconds in which one handler's failures are reported once."""
 
@@ -87,13 +89,8 @@ class Listener:
         self._reported_at: dict[str, float] = {}
         self._expiry = Expiry(spool)
         self._lonely_since = 0.0
-        self._wake_fd = -1
-        self._poll = select.poll()
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._status_fd = os.open(spool.file("status"), flags, 0o600)
-        self._stats_fd = os.open(spool.file("stats.json"), flags, 0o600)
-        self._asked = True
-        self._open_wake()
+        self._contact = Contact(spool)
+        self._suspicious_until = 0
         self._recover()
 
     # What one step does, in this order.
@@ -101,15 +98,16 @@ class Listener:
     def step(self, *, drain: bool = False) -> bool:
         """Do one round; return whether there was anything to do. With `drain` hold nothing back."""
         now = time.monotonic_ns()
-        self._heed_wake()
-        self.intake.scan(force=self._asked or drain)
-        for journal in self.intake.check_owners(force=self._asked or drain):
+        self._mend(now)
+        self._contact.heed()
+        self.intake.scan(force=self._contact.asked or drain)
+        for journal in self.intake.check_owners(force=self._contact.asked or drain):
             journal.identity = journal.state().identity or journal.identity
             self._certificates.look(journal)
         busy = False
         # While a batch waits for the file, the journals keep what is new; so does who is just a little too slow.
         if self._writer.batch is None and not any(delivery.holds_up() for delivery in self._deliveries):
-            busy = self.intake.read(now, force=self._asked)
+            busy = self.intake.read(now, force=self._contact.asked)
             known = min(now, self.intake.scanned_at)
             watermark = self.intake.watermark(EVER if drain else known - HOLD_BACK)
             self._take_batch(watermark, now)
@@ -141,7 +139,7 @@ class Listener:
                     say(f"the listener met {type(error).__name__}: {error}; it goes on.")
             pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
             if not (busy and self.intake.is_behind):
-                self._wait(pause)
+                self._contact.wait(pause)
 
     def finish(self, timeout: float) -> bool:
         """Drain what there is, wait for console and handlers, and end them; tell whether nothing was left."""
@@ -154,9 +152,16 @@ class Listener:
         for delivery in self._deliveries:
             if isinstance(delivery.target, HandlerTarget) and not delivery.hangs:
                 delivery.target.close()
-        self._asked = True
+        self._contact.asked = True
         self._publish(time.monotonic_ns())
         return clean
+
+    def leave(self) -> None:
+        """Leave the session to another listener; console and handlers still get what was handed over to them."""
+        for delivery in self._deliveries:
+            if delivery.finish(time.monotonic() + 1.0) and isinstance(delivery.target, HandlerTarget):
+                delivery.target.close()
+        self.close()
 
     def close(self) -> None:
         """Give back files and descriptors."""
@@ -164,15 +169,16 @@ class Listener:
         self._commits.close()
         if self._writer.file is not None:
             self._writer.file.finish(5.0)
-        for fd in (self._wake_fd, self._status_fd, self._stats_fd):
-            if fd >= 0:
-                os.close(fd)
-        self._wake_fd = self._status_fd = self._stats_fd = -1
+        self._contact.close()
 
     @property
     def is_closed(self) -> bool:
         """Whether `close` was called."""
-        return self._status_fd < 0
+        return self._contact.is_closed
+
+    def is_taken_over(self) -> bool:
+        """Tell whether another listener has worked for the session since this one began."""
+        return self._commits.is_taken_over()
 
     def note(self, levelno: int, msg: str, *, reports: str = "", **fields: Any) -> None:
         """Write a record of mplog's own into the log.
@@ -324,7 +330,7 @@ class Listener:
             if time.monotonic() >= deadline:
                 return False
             if not busy:
-                self._wait(BUSY_PAUSE)
+                self._contact.wait(BUSY_PAUSE)
 
     def _is_waiting(self) -> bool:
         """Tell whether anything is known that is not in the file, or of the dead and not reported."""
@@ -351,7 +357,7 @@ class Listener:
                 self.finish(1.0)
                 say(f"not everything could be written; it waits in {self.spool.path!r} for `mplog recover`.")
                 self.close()
-            elif self._close_journals():
+            elif self.close_journals():
                 self.finish(1.0)
                 self.close()
                 self.spool.clear()
@@ -364,94 +370,23 @@ class Listener:
             if fd >= 0:
                 lock.release(fd)
 
-    def _close_journals(self) -> bool:
+    def close_journals(self) -> bool:
         """Leave no directory in which a journal could begin; nobody lives, and everything is written."""
         self.intake.outputs.discard()
         return self.spool.close_journals()
 
-    # Talking to the session's processes.
-
-    def _open_wake(self) -> None:
-        with contextlib.suppress(OSError):
-            self._wake_fd = os.open(self.spool.file("wake"), os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-            self._poll.register(self._wake_fd, select.POLLIN)
-
-    def _heed_wake(self) -> None:
-        self._asked = False
-        if self._wake_fd >= 0:
-            with contextlib.suppress(OSError):
-                self._asked = bool(os.read(self._wake_fd, 4096))
-
-    def _wait(self, pause: float) -> None:
-        if self._wake_fd < 0:
-            time.sleep(pause)
-            return
-        with contextlib.suppress(OSError):
-            self._poll.poll(pause * 1000)
+    def _mend(self, now: int) -> None:
+        """Go on after the application has closed descriptors, as a program does that becomes a daemon."""
+        if self._contact.mend():
+            self._suspicious_until = now + SUSPICIOUS
+        if now < self._suspicious_until:
+            self.intake.mend()
 
     def _publish(self, now: int) -> None:
-        status = Status(self._committed, now, self.intake.alive(), os.getpid())
-        with contextlib.suppress(OSError):
-            os.pwrite(self._status_fd, status.to_bytes(), 0)
-        if self._asked:
-            with contextlib.suppress(OSError):
-                # In place: who holds it open can read the last counts when the session is gone.
-                data = self.stats.to_json(self.intake.journals.values(), self._deliveries) + b"\n"
-                os.pwrite(self._stats_fd, data, 0)
-                os.ftruncate(self._stats_fd, len(data))
-
-
-class ListenerThread:
-    """Run a listener in a thread of this process: for handler objects and captured standard streams."""
-
-    def __init__(self, spool: Spool, config: Config, stream: Any) -> None:
-        fd = lock.acquire(spool.listener_lock)
-        if fd is None:
-            raise BlockingIOError(spool.listener_lock)
-        self._lock_fd = fd
-        self._stop = threading.Event()
-        handlers = tuple(handler for handler in config.handlers if isinstance(handler, logging.Handler))
-        self.listener = Listener(spool, config, stream=stream, handlers=handlers)
-        self._thread = threading.Thread(target=self._run, name="mplog-listener", daemon=True)
-        self._thread.start()
-
-    def is_alive(self) -> bool:
-        """Tell whether the thread still runs."""
-        return self._thread.is_alive()
-
-    def close(self, timeout: float) -> bool:
-        """Drain and end; return whether nothing was left behind within `timeout` seconds."""
-        deadline = time.monotonic() + timeout
-        self._stop.set()
-        self.listener.spool.wake()
-        self._thread.join(max(0.1, timeout))
-        if self._thread.is_alive():
-            return False
-        return self._end(max(0.1, deadline - time.monotonic()))
-
-    def _run(self) -> None:
-        self.listener.run(self._stop.is_set)
-
-    def _end(self, timeout: float) -> bool:
-        listener = self.listener
-        if listener.is_closed:
-            lock.release(self._lock_fd)
-            return True
-        session = lock.acquire(listener.spool.lock_path, wait=True)
-        listener.intake.scan(force=True)
-        listener.intake.check_owners(force=True)
-        clean = listener.finish(timeout)
-        last = clean and not listener.intake.alive() and listener._close_journals()
-        listener.close()
-        lock.release(self._lock_fd)
-        if last:
-            listener.spool.clear()
-        if session is not None:
-            lock.release(session, remove=listener.spool.lock_path if last else None)
-        if last:
-            with contextlib.suppress(OSError):
-                os.rmdir(os.path.dirname(listener.spool.path))
-        return clean
+        self._contact.tell(
+            Status(self._committed, now, self.intake.alive(), os.getpid()),
+            lambda: self.stats.to_json(self.intake.journals.values(), self._deliveries),
+        )
 
 
 def _outputs(config: Config, commits: CommitLog) -> Outputs:

@@ -158,10 +158,7 @@ class Session:
             if worker.current is not None and worker.current.handle.id == self._handle.id:
                 worker.uninstall()
             asked = time.monotonic_ns()
-            if self._thread is not None:
-                done = bool(self._thread.close(max(0.1, deadline - time.monotonic())))
-            else:
-                done = self._wait_committed(asked, deadline, ending=True)
+            done = self._drain(asked, deadline)
             if counts is not None:
                 self._read_stats(counts.fileno(), min(1.0, timeout))
         if self._watches_bars:
@@ -211,6 +208,11 @@ class Session:
         """Close the session."""
         self.close()
 
+    def _drain(self, moment: int, deadline: float) -> bool:
+        """Have everything up to `moment` written, by our own thread or by whoever listens; return whether it is."""
+        done = None if self._thread is None else self._thread.close(max(0.1, deadline - time.monotonic()))
+        return self._wait_committed(moment, deadline, ending=True) if done is None else bool(done)
+
     def _wait_committed(self, moment: int, deadline: float, *, ending: bool = False) -> bool:
         """Wait until the listener has committed up to `moment`; with `ending`, until it ended if nobody else lives."""
         spool = self._spool
@@ -223,7 +225,7 @@ class Session:
                 return True
             if status is not None and status.committed >= moment and (not ending or status.alive or pid is None):
                 return True
-            if pid is None and self._thread is None:
+            if pid is None and (self._thread is None or self._thread.retired):
                 launch.ensure(spool, session)
             if time.monotonic() >= deadline:
                 return False

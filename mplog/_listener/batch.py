@@ -103,6 +103,9 @@ class BatchWriter:
 
     def _prepare(self, batch: Batch, file: LogFile) -> bool:
         """Open the file, rotate it if it is time, and store the intent; False: tried again later."""
+        if file.is_lost:
+            # How much of a batch once begun the file got before, it has to say itself.
+            batch.recovered = batch.recovered or (batch.intended and batch.intent.file is not None)
         if batch.intended and not batch.recovered:
             assert batch.intent.file is not None
             # A batch once begun is finished in its own file, also if that was renamed meanwhile.
@@ -158,6 +161,8 @@ class BatchWriter:
             there, foreign = 0, True
             if target is not None and target.size() >= size:
                 there, foreign = target.common(batch.data, size)
+                if there == len(batch.data) and not target.sync():
+                    there, foreign = 0, True
             if target is not None and not own and not foreign:
                 there = target.write(batch.data, size)  # It was renamed in the middle: its rest belongs to the rest.
                 if there < len(batch.data):

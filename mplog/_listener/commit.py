@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from mplog._listener.merge import Range
 from mplog._listener.reader import START, Position
+from mplog._shared.held import Held
 
 ROOM = (1 << 20, 1 << 18, 1 << 16, 1 << 14, 0)
 """Bytes kept free behind what is written, as many as there is room for; when they are full, the log is compacted."""
@@ -65,7 +66,7 @@ class CommitLog:
         """The intent without `done`."""
         self.undelivered: list[Intent] = []
         self.rotating: tuple[int, int] | None = None
-        self._fd = -1
+        self._file: Held | None = None
         self._end = 0
         self._room = 0
 
@@ -118,9 +119,15 @@ class CommitLog:
 
     def close(self) -> None:
         """Close the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def is_taken_over(self) -> bool:
+        """Tell whether another listener has used the log since this one did."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), open(self.path, "rb") as file:
+            return bool(json.loads(file.readline())["starts"] != self.starts)
+        return True
 
     def _replay(self, entry: dict[str, Any]) -> None:
         if "state" in entry:
@@ -158,27 +165,29 @@ class CommitLog:
 
     def _append(self, entry: dict[str, Any]) -> None:
         data = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
-        if self._fd < 0:
-            self._open()
+        file = self._opened()
         if self._end + len(data) > self._room:
             with contextlib.suppress(OSError):
-                self._compact()
+                file = self._compact()
         written = 0
         try:
             while written < len(data):
-                written += os.pwrite(self._fd, data[written:], self._end + written)
+                written += os.pwrite(file.fd, data[written:], self._end + written)
         except OSError:
             if written:  # Half a line must not be taken for the beginning of the next one.
                 with contextlib.suppress(OSError):
-                    os.pwrite(self._fd, b"\0" * written, self._end)
+                    os.pwrite(file.fd, b"\0" * written, self._end)
             raise
         self._end += len(data)
 
-    def _open(self) -> None:
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        self._room = os.fstat(self._fd).st_size
+    def _opened(self) -> Held:
+        """Return the open file; it is opened where it is not, or not any more because the application closed it."""
+        if self._file is None or not self._file.is_intact():
+            self._file = Held(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            self._room = os.fstat(self._file.fd).st_size
+        return self._file
 
-    def _compact(self) -> None:
+    def _compact(self) -> Held:
         """Write the log anew: the state before the open intents, and these."""
         state = dict(self.progress)
         for intent in reversed(self.undelivered):
@@ -215,7 +224,8 @@ class CommitLog:
                 os.unlink(temporary)
             raise
         self.close()
-        self._fd, self._end, self._room = fd, len(data), size
+        self._file, self._end, self._room = Held(fd), len(data), size
+        return self._file
 
 
 def _reserve(fd: int, length: int) -> int:

@@ -16,6 +16,7 @@ from mplog._listener.merge import KEY, Chunk, Range, bound, key_of, retake, take
 from mplog._listener.raw import Outputs
 from mplog._listener.reader import START, JournalReader
 from mplog._shared import lock
+from mplog._shared.held import Held
 from mplog._shared.journal import parse_segment_name
 from mplog._shared.owner import SUFFIX, OwnerState, is_mapped, read_owner
 
@@ -50,7 +51,7 @@ class Journal:
         "more",
         "name",
         "ours",
-        "owner_fd",
+        "owner",
         "owner_path",
         "previous",
         "reader",
@@ -71,7 +72,7 @@ class Journal:
         self.dead = False
         self.exhausted = False
         self.ours = False
-        self.owner_fd = -1
+        self.owner: Held | None = None
         self.owner_path = ""
         self.identity: dict[str, Any] = {}
         self.undone = 0
@@ -84,11 +85,12 @@ class Journal:
 
     def state(self) -> OwnerState:
         """Return what the owner file says now."""
-        if self.owner_fd >= 0:
-            return read_owner(self.owner_fd)
-        if self.ours and (fd := lock.held(self.owner_path)) is not None:
+        if self.owner is not None and self.owner.is_intact():
+            return read_owner(self.owner.fd)
+        if self.ours and lock.is_ours(self.owner_path):
             # Opening it and closing that descriptor would drop the lock.
-            return read_owner(fd)
+            fd = lock.held(self.owner_path)
+            return read_owner(fd) if fd is not None else OwnerState(self.identity, None, 0, None)
         if self.owner_path:
             with contextlib.suppress(OSError):
                 fd = os.open(self.owner_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -97,6 +99,19 @@ class Journal:
                 finally:
                     os.close(fd)
         return OwnerState(self.identity, None, 0, None)
+
+    def mend(self) -> None:
+        """Forget descriptors that the application has closed."""
+        self.reader.mend()
+        if self.owner is not None and not self.owner.is_intact():
+            self.owner = None
+
+    def close(self) -> None:
+        """Close all descriptors."""
+        self.reader.close()
+        if self.owner is not None:
+            self.owner.close()
+            self.owner = None
 
 
 class Intake:
@@ -355,12 +370,10 @@ class Intake:
 
     def remove(self, journal: Journal) -> None:
         """Delete a journal's files, its owner file last."""
-        journal.reader.close()
+        journal.close()
         for path in [*journal.reader.segments.values(), journal.owner_path]:
             with contextlib.suppress(OSError):
                 os.unlink(path)
-        if journal.owner_fd >= 0:
-            os.close(journal.owner_fd)
         del self.journals[journal.name]
         if self.outputs.knows(journal.name):
             self._unknown[journal.name] = -math.inf
@@ -368,10 +381,12 @@ class Intake:
     def close(self) -> None:
         """Close all descriptors."""
         for journal in self.journals.values():
-            journal.reader.close()
-            if journal.owner_fd >= 0:
-                os.close(journal.owner_fd)
-                journal.owner_fd = -1
+            journal.close()
+
+    def mend(self) -> None:
+        """Forget descriptors that the application has closed; they are opened again when they are needed."""
+        for journal in self.journals.values():
+            journal.mend()
 
     def _add(self, directory: str, name: str) -> None:
         path = os.path.join(directory, name)
@@ -407,7 +422,7 @@ class Intake:
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
             journal.identity = read_owner(fd).identity
             if len(self.journals) < self._most_open // 2:
-                journal.owner_fd = fd
+                journal.owner = Held(fd)
             else:
                 os.close(fd)
 
@@ -415,9 +430,9 @@ class Intake:
         if journal.ours:
             return lock.is_ours(journal.owner_path)
         try:
-            if journal.owner_fd >= 0:
-                found = lock.holder_of(journal.owner_fd) is not None
-            else:
+            found = journal.owner is not None and lock.holder_of(journal.owner.fd) is not None
+            if not found and (journal.owner is None or not journal.owner.is_intact()):
+                journal.owner = None
                 found = bool(journal.owner_path) and lock.holder(journal.owner_path) is not None
         except OSError:
             return True  # Not to be told now (no descriptor left); nobody is buried on a guess.

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mplog._shared.held import Held
 from mplog._shared.journal import APPENDED, END_LINE, MAPPED, segment_name
 
 MAX_LINE = 64 << 20
@@ -42,7 +43,7 @@ class JournalReader:
         directories: where a segment that a listing has missed is looked for.
     """
 
-    __slots__ = ("_appended", "_directories", "_fd", "begin", "journal", "position", "segments")
+    __slots__ = ("_appended", "_directories", "_file", "begin", "journal", "position", "segments")
 
     def __init__(self, journal: str, position: Position = START, directories: Sequence[str] = ()) -> None:
         self.journal = journal
@@ -51,32 +52,33 @@ class JournalReader:
         """Where the bytes begin that `read` returned last."""
         self.segments: dict[int, str] = {}
         self._directories = directories
-        self._fd = -1
+        self._file: Held | None = None
         self._appended = False
 
     @property
     def is_open(self) -> bool:
         """Tell whether the reader holds a descriptor."""
-        return self._fd >= 0
+        return self._file is not None
 
     def is_quiet(self) -> bool:
         """Tell, with one system call, that a live journal has nothing new; False means: read."""
-        if self._fd < 0 or self._appended or self.position.segment + 1 in self.segments:
+        if self._file is None or self._appended or self.position.segment + 1 in self.segments:
             return False
         try:
-            return os.pread(self._fd, 1, self.position.offset) == b"\0"
+            return os.pread(self._file.fd, 1, self.position.offset) == b"\0"
         except OSError:
             return False  # `read` meets it again, and says so.
 
     def has_more(self) -> bool:
         """Tell whether there is anything behind `position`, for a journal whose owner is dead."""
+        self.mend()
         number, offset = self.position
-        if any(n > number for n in self.segments) or (self._fd < 0 and number in self.segments):
+        if any(n > number for n in self.segments) or (self._file is None and number in self.segments):
             return True
-        if self._fd < 0:
+        if self._file is None:
             return False
         while True:
-            rest = os.pread(self._fd, 1 << 16, offset)
+            rest = os.pread(self._file.fd, 1 << 16, offset)
             if rest.strip(b"\0"):
                 return True
             if not rest:
@@ -89,8 +91,13 @@ class JournalReader:
         With `dead` the owner is known to be gone: holes are stepped over and the last half line is given too,
         for `split_lines` to discard. `position` advances over what is returned, which never spans two segments.
         """
-        while self._fd >= 0 or self._open_next():
-            data, finished = self._take(limit, dead=dead)
+        while self._file is not None or self._open_next():
+            try:
+                data, finished = self._take(limit, dead=dead)
+            except OSError:
+                if self.mend():
+                    raise
+                continue
             if finished:
                 self._leave()
             if data:
@@ -111,16 +118,23 @@ class JournalReader:
 
     def skip(self) -> None:
         """Give up the current segment, which cannot be read."""
-        if self._fd < 0:
+        if self._file is None:
             following = [number for number in self.segments if number >= self.position.segment]
             self.position = Position(min(following, default=self.position.segment), 0)
         self._leave()
 
     def close(self) -> None:
         """Close the descriptor; the next read opens it again."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def mend(self) -> bool:
+        """Forget a descriptor that the application has closed; return False if it had, and the next read opens it."""
+        if self._file is None or self._file.is_intact():
+            return True
+        self._file = None
+        return False
 
     def _leave(self) -> None:
         self.close()
@@ -136,7 +150,7 @@ class JournalReader:
             if chosen > number:
                 chosen = self._missed(max(number, 1), chosen)
             try:
-                self._fd = os.open(self.segments[chosen], _OPEN)
+                self._file = Held(os.open(self.segments[chosen], _OPEN))
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ELOOP):
                     raise
@@ -167,8 +181,9 @@ class JournalReader:
 
     def _take(self, limit: int, *, dead: bool) -> tuple[bytes, bool]:
         """Return complete lines of the open segment, and whether it is finished."""
+        assert self._file is not None
         number, offset = self.begin = self.position
-        fd = self._fd
+        fd = self._file.fd
         # Known before the bytes are read: a writer that has gone on to it never comes back to this one.
         later = any(n > number for n in self.segments)
         while True:
@@ -182,24 +197,33 @@ class JournalReader:
             if cut or not full:
                 break
             if limit > MAX_LINE:
+                self._stat()
                 return b"", True
             limit *= 4  # One line longer than the limit: go on until its end.
+        stat = self._stat()
         if full or not dead:
             data = data[:cut]
         self.position = Position(number, offset + len(data))
         if dead:
             return data, not data
         if not data:
-            return data, self._is_over(offset, later=later)
+            return data, self._is_over(stat, offset, later=later)
         if self._appended:
             return data, data.endswith(b"\n" + END_LINE) or data == END_LINE
-        return data, self.position.offset >= os.fstat(fd).st_size
+        return data, self.position.offset >= stat.st_size
 
-    def _is_over(self, offset: int, *, later: bool) -> bool:
+    def _stat(self) -> os.stat_result:
+        """Look at the open segment; raise `OSError` if what was read was another file's."""
+        assert self._file is not None
+        stat = os.fstat(self._file.fd)
+        if (stat.st_dev, stat.st_ino) != self._file.key:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return stat
+
+    def _is_over(self, stat: os.stat_result, offset: int, *, later: bool) -> bool:
         """Tell whether a segment without a complete line at `offset` will never have one."""
         if self._appended:
             return later
-        stat = os.fstat(self._fd)
         if 0 < stat.st_size <= offset:
             return True
         # Withdrawn by its writer, who went on to a later one.

@@ -178,7 +178,7 @@ def _start_listener(spool: Spool, handle: Handle, config: Config) -> Any:
         kind = "thread" if config.handler_objects or not _stderr_is_ours() else "process"
     if kind == "process" and launch.ensure(spool, handle.session.encode(), locked=True):
         return None
-    from mplog.listener import ListenerThread
+    from mplog._listener.thread import ListenerThread
 
     stream = sys.stdout if config.console == "stdout" else sys.stderr
     with contextlib.suppress(BlockingIOError):

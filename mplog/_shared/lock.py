@@ -17,12 +17,14 @@ import sys
 import threading
 from typing import NamedTuple
 
+from mplog._shared.held import Key, is_file
+
 if sys.platform == "darwin":
     _FLOCK, _TYPE, _PID = "qqihh", 3, 2
 else:
     _FLOCK, _TYPE, _PID = "hhqqi", 0, 4
 
-_held: dict[tuple[int, int], int] = {}
+_held: dict[Key, int] = {}
 _guard = threading.RLock()
 
 
@@ -62,27 +64,43 @@ def adopt(fd: int) -> None:
         _held[stat.st_dev, stat.st_ino] = fd
 
 
+def take_again(key: Key, path: str) -> int | None:
+    """Take the lock on a file of this identity anew, whose descriptor the application has closed; return the new one.
+
+    None: the file at `path` is another one, or somebody else has the lock by now. Meanwhile the lock counts as
+    held: no other thread of this process looks at its file, and so drops it.
+    """
+    with _guard:
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            _held.pop(key, None)
+            return None
+        try:
+            if not is_file(fd, key):
+                raise FileNotFoundError(path)
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            _held.pop(key, None)
+            return None
+        _held[key] = fd
+        return fd
+
+
 def release(fd: int, *, remove: str | None = None) -> None:
     """Release a lock; with `remove` unlink its file first, so that nobody else gets the name of a lost lock."""
     if remove is not None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(remove)
-    ours = False
     with _guard:
-        for key, held in list(_held.items()):
-            if held == fd:
-                ours = is_file(fd, key)
-                del _held[key]
+        keys = [key for key, held in _held.items() if held == fd]
+        # The number of a lock whose descriptor the application has closed may be that of a later one.
+        ours = [key for key in keys if is_file(fd, key)]
+        for key in ours or keys:
+            del _held[key]
     if ours:
         os.close(fd)
-
-
-def is_file(fd: int, key: tuple[int, int]) -> bool:
-    """Tell whether a descriptor still is the file it was: an application may have closed it, and opened another."""
-    with contextlib.suppress(OSError):
-        stat = os.fstat(fd)
-        return (stat.st_dev, stat.st_ino) == key
-    return False
 
 
 def holder(path: str) -> Holder | None:
@@ -108,18 +126,28 @@ def holder_of(fd: int) -> Holder | None:
 
 
 def is_ours(path: str) -> bool:
-    """Tell whether this process holds the lock on `path`, without opening it."""
-    return held(path) is not None
+    """Tell whether this process holds the lock on `path`, without opening it.
+
+    One whose descriptor the application has closed counts as held: who lost it takes it again.
+    """
+    return _entry(path) is not None
 
 
 def held(path: str) -> int | None:
     """Return the descriptor by which this process holds the lock on `path`, to read from, or None."""
+    found = _entry(path)
+    return found[1] if found is not None and is_file(found[1], found[0]) else None
+
+
+def _entry(path: str) -> tuple[Key, int] | None:
     try:
         stat = os.stat(path, follow_symlinks=False)
     except OSError:
         return None
+    key = stat.st_dev, stat.st_ino
     with _guard:
-        return _held.get((stat.st_dev, stat.st_ino))
+        fd = _held.get(key)
+    return None if fd is None else (key, fd)
 
 
 def _same_file(fd: int, path: str) -> bool:

@@ -19,6 +19,7 @@ import time
 from typing import Any, NamedTuple
 
 from mplog._shared import lock
+from mplog._shared.held import is_file
 from mplog._shared.journal import Drops, abandon, map_file
 
 SUFFIX = ".owner"
@@ -95,26 +96,16 @@ class Owner:
 
     def is_intact(self) -> bool:
         """Tell whether the lock's descriptor is still open: a program that becomes a daemon closes all it finds."""
-        return lock.is_file(self._fd, self._key)
+        return is_file(self._fd, self._key)
 
     def lock_again(self) -> bool:
         """Take the lock anew after its descriptor was closed; return False if the file is gone."""
         abandon(self._map)
-        try:
-            fd = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
+        fd = lock.take_again(self._key, self.path)
+        if fd is None:
             return False
-        try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            same = lock.is_file(fd, self._key)
-        except OSError:
-            same = False
-        if same:
-            lock.adopt(fd)
-            self._fd = fd
-        else:
-            os.close(fd)
-        return same
+        self._fd, self._map = fd, map_file(fd, SIZE)  # The old mapping would close a descriptor that is not its own.
+        return True
 
 
 def is_mapped(journal: str, pid: int) -> bool:

@@ -52,3 +52,85 @@ def test_closing_all_descriptors_loses_no_record_and_no_file_of_the_application(
     for found in seqs.values():
         assert found == list(range(1, len(found) + 1))
         assert len(found) > 2000
+
+
+THREAD = """
+import logging, os, pathlib, subprocess, sys, time
+import mplog
+
+OTHER = '''
+import functools, sys
+from mplog._listener import supervise
+from mplog._shared.spool import Spool
+supervise.lock.acquire = functools.partial(supervise.lock.acquire, wait=True)
+print("ready", flush=True)
+supervise.listen(Spool(sys.argv[1]))
+'''
+
+class Seen(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.messages = []
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+
+seen = Seen()
+log = logging.getLogger("hard")
+session = mplog.setup("app.json", console=False, listener="thread", handlers=[seen])
+log.info("first")
+assert session.flush()
+other = None
+if sys.argv[1] == "taken over":
+    other = subprocess.Popen([sys.executable, "-c", OTHER, session.spool], stdout=subprocess.PIPE)
+    other.stdout.readline()
+    time.sleep(0.1)  # it waits for the lock now, or will in a moment
+for number in range(200):
+    log.info("before %d", number)
+assert session.flush()
+while len(seen.messages) < 201:
+    time.sleep(0.01)
+time.sleep(0.1)  # nothing is open in passing now, which an application closes at its own risk
+os.closerange(3, 1000)
+files = [open(f"mine.{number}", "w+b") for number in range(20)]
+for file in files:
+    file.write(bytes(range(256)) * 8)
+    file.flush()
+for number in range(2000):
+    log.info("after %d %s", number, "x" * 100)
+    if not number % 100:
+        time.sleep(0.01)
+if other is None:
+    assert session.flush()
+    assert session.stats()["records"] > 2000
+assert session.close()
+for file in files:
+    assert file.seek(0, 1) == 2048, "moved"
+    file.close()
+assert {pathlib.Path(f"mine.{number}").read_bytes() for number in range(20)} == {bytes(range(256)) * 8}
+if other is None:
+    assert len(seen.messages) == 2201, len(seen.messages)
+else:
+    assert other.wait(10) == 0
+assert not os.path.exists(session.spool), "left"
+"""
+
+
+def messages() -> list[str]:
+    return ["first", *(f"before {n}" for n in range(200)), *(f"after {n} {'x' * 100}" for n in range(2000))]
+
+
+def test_a_listener_thread_writes_to_no_file_of_the_application(program, read_log, tmp_path):
+    """A listener whose descriptors were closed opens its files again: all there, once, and `close` says so."""
+    done = program(THREAD, "alone")
+
+    assert done.err == ""
+    assert [record["msg"] for record in read_log(tmp_path / "app.json")] == messages()
+
+
+def test_a_listener_thread_whose_lock_is_taken_leaves_the_session_to_the_other(program, read_log, tmp_path):
+    """There are never two: who lost its lock to another listener writes nothing more; `close` waits for that one."""
+    done = program(THREAD, "taken over")
+
+    assert done.err.startswith("mplog: this program has closed all its descriptors")
+    assert done.err.count("\n") == 1
+    assert [record["msg"] for record in read_log(tmp_path / "app.json")] == messages()
