@@ -33,6 +33,8 @@ from mplog.config import Config
 
 MOST_WORKERS = 20_000
 WATCHDOG = 10.0
+Figures = dict[str, Any]
+Log = Callable[[int, int], None]
 _RECORD = re.compile(rb'"msg":"n (\d+) (\d+) x*"')
 
 
@@ -255,3 +257,53 @@ def burst(count: int = 40) -> Callable[[int, Callable[[int, int], None]], None]:
             time.sleep(0.004)
 
     return run
+
+
+def figures(verdict: Verdict, **more: Any) -> Figures:
+    """Return the figures of a row that holds; raise if it does not."""
+    assert verdict.holds, {**verdict, **more}
+    return {**verdict, **more}
+
+
+def die(*_: Any, **__: Any) -> Any:
+    """Kill this process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def steady(number: int, log: Log) -> None:
+    n = 0
+    while True:
+        n += 1
+        log(n, 200)
+        if n % 10 == 0:
+            time.sleep(0.004)
+
+
+def verdict_by_worker(rig: Rig) -> list[set[int]]:
+    """Return the records of each worker that are in the log."""
+    found: dict[bytes, set[int]] = {}
+    for path in rig.files():
+        for match in re.finditer(rb'"msg":"n (\d+) (\d+) x*"', path.read_bytes()):
+            found.setdefault(match[1], set()).add(int(match[2]))
+    return list(found.values())
+
+
+def rss(pid: int) -> int:
+    """Return a process's resident memory in bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def eventually(true: Callable[[], Any], timeout: float = 10.0) -> bool:
+    """Wait until a predicate holds; tell whether it did in time."""
+    deadline = time.monotonic() + timeout
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def state_of(pid: int) -> str:
+    """Return the letter by which the kernel names what a process does (proc(5), stat, field 3)."""
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0].decode()

@@ -1,0 +1,234 @@
+"""Rows about what stops or is too slow: a listener, a worker, a handler, a console; and about overflow."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from chaos_rig import (
+    Figures,
+    Log,
+    Rig,
+    die,
+    eventually,
+    figures,
+    state_of,
+    wait,
+)
+
+from mplog import worker
+
+
+def t1_listener_stopped(directory: Path, n: int) -> Figures:
+    """The listener stopped: no call waits longer than its policy, and what is dropped is counted exactly."""
+    rig = Rig(directory, quota=256 * 1024, block_timeout=0.05)
+    listener = rig.begin()
+    produced = Path(directory, "produced")
+
+    def work(number: int, log: Log) -> None:
+        worst = 0.0
+        for k in range(1, n + 1):
+            began = time.perf_counter()
+            log(k, 300)
+            worst = max(worst, time.perf_counter() - began)
+        produced.write_text(f"{n} {worst}")
+        os.kill(listener, signal.SIGCONT)
+        worker.uninstall()
+
+    time.sleep(0.1)
+    os.kill(listener, signal.SIGSTOP)
+    assert wait(rig.work(work), 60) == 0
+    rig.end(listener, 120)
+    verdict = rig.verdict()
+    count, worst = produced.read_text().split()
+    assert verdict["records"] + verdict["dropped"] == int(count), verdict
+    assert verdict["dropped"] > 0, verdict
+    assert float(worst) < 0.3, worst
+    return figures(verdict, produced=int(count), slowest_ms=round(float(worst) * 1000))
+
+
+def t3_handler_hangs(directory: Path, n: int) -> Figures:
+    """A handler sleeps for ever: the file goes on, and the end is not held up."""
+    from mplog._listener import delivery
+
+    class Sleeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            time.sleep(3600)
+
+    rig = Rig(directory)
+    delivery.STUCK_AFTER = 1.5
+    rig.held = None
+    from chaos_rig import Owner, identity
+
+    rig.held = Owner(rig.spool.journal_directories, identity())
+    listener = rig.listen(handlers=(Sleeper(),))
+
+    def work(number: int, log: Log) -> None:
+        for k in range(1, n + 1):
+            log(k, 100)
+        time.sleep(2.0)
+        log(n + 1, 100)
+
+    assert wait(rig.work(work), 30) == 0
+    began = time.monotonic()
+    rig.end(listener, 10)
+    took = time.monotonic() - began
+    assert took < 4.0, took
+    notes = Path(rig.file).read_bytes().count(b'"event":"handler_hangs"')
+    assert notes == 1, notes
+    return figures(rig.verdict(), end_seconds=round(took, 2), notes=notes)
+
+
+def o1_console(directory: Path, n: int) -> Figures:
+    """A console that takes 10 bytes a second, is closed, or hangs, costs the file nothing."""
+    from mplog import listener as listening
+    from mplog._listener.delivery import ConsoleTarget
+
+    rates = {}
+    for kind in ("none", "slow", "closed", "hung"):
+        rig = Rig(directory / kind)
+        reader, writer_fd = os.pipe()
+        stream = os.fdopen(writer_fd, "w")
+        if kind == "closed":
+            os.close(reader)
+        if kind != "none":
+            target = ConsoleTarget(stream, lambda fields: str(fields["msg"]), 0)
+            listening.targets = lambda *_, target=target: [target]
+        else:
+            listening.targets = lambda *_: []
+        pids = [rig.work(lambda number, log: [log(k, 100) for k in range(1, n + 1)]) for _ in range(2)]
+        for pid in pids:
+            assert wait(pid, 60) == 0
+        began = time.monotonic()
+        listener = rig.listen()
+        total = 2 * n
+        assert eventually(lambda file=rig.file: os.path.exists(file) and _lines(file) >= 2 * n, 60), kind
+        rates[kind] = round(total / (time.monotonic() - began))
+        if kind == "slow":
+            os.read(reader, 10)
+        wait(listener, 30)
+        figures(rig.verdict())
+    return {"rates": rates}
+
+
+def _lines(path: str) -> int:
+    return Path(path).read_bytes().count(b"\n")
+
+
+def b1_overflow(directory: Path, n: int) -> Figures:
+    """produced == written + dropped under `block` with a time-out and under `drop`, also when the worker is killed."""
+    total = {"records": 0, "dropped": 0, "produced": 0}
+    for index in range(n):
+        overflow = ("drop", "block")[index % 2]
+        rig = Rig(directory / str(index), quota=128 * 1024, overflow=overflow, block_timeout=0.01)
+        killed = index % 3 == 0
+
+        def work(number: int, log: Log, killed: bool = killed) -> None:
+            for k in range(1, 1501):
+                logging.getLogger("chaos").info("n %d %d %s", number, k, "x" * 200)
+            if killed:
+                die()
+            worker.uninstall()
+
+        wait(rig.work(work))
+        rig.finish()
+        verdict = rig.verdict()
+        assert verdict["records"] + verdict["dropped"] == 1500, (index, overflow, killed, verdict)
+        assert verdict["twice"] == verdict["torn"] == verdict["disorder"] == 0, verdict
+        for name in ("records", "dropped"):
+            total[name] += verdict[name]
+        total["produced"] += 1500
+    return {**total, "runs": n}
+
+
+def t2_worker_stopped(directory: Path, n: int) -> Figures:
+    """Workers stopped inside a call, in the claim, the copy and while a segment is made, hold up nobody else.
+
+    End to end is from the call to the line in the file, as seen by somebody who looks every millisecond.
+    """
+    rig = Rig(directory)
+    listener = rig.begin()
+    stopped = [rig.work(lambda number, log, point=point: _stop_at(point, log)) for point in STOPS]
+    for pid in stopped:
+        assert eventually(lambda pid=pid: state_of(pid) == "T"), state_of(pid)
+    others = [rig.work(lambda number, log: [_paced(log, k) for k in range(1, n // 2 + 1)]) for _ in range(2)]
+    numbers = [b'"msg":"n %d ' % number for number in range(rig.workers - 2, rig.workers)]
+    waits = _latencies(rig.file, numbers, n // 2 * 2)
+    for pid in others:
+        assert wait(pid) == 0
+    assert all(state_of(pid) == "T" for pid in stopped)
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    for pid in stopped:
+        assert wait(pid) == 0
+    rig.end(listener)
+    waits.sort()
+    p99 = waits[len(waits) * 99 // 100] / 1e6
+    assert p99 <= 150, f"p99 {p99:.0f} ms"
+    verdict = rig.verdict()
+    assert verdict["records"] == n // 2 * 2 + 6 * len(STOPS), verdict
+    return figures(verdict, stopped=len(stopped), p99_ms=round(p99, 1), most_ms=round(waits[-1] / 1e6, 1))
+
+
+STOPS = ("claimed", "half", "segment")
+
+
+class _Stop:
+    """A mapping that stops its process in the middle of a copy, and completes it later."""
+
+    def __init__(self, memory: Any, part: float) -> None:
+        self.memory, self.part = memory, part
+
+    def __setitem__(self, place: slice, data: bytes) -> None:
+        size = int(len(data) * self.part)
+        self.memory[place.start : place.start + size] = data[:size]
+        if self.part < 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            self.part = 1.0
+        self.memory[place.start : place.stop] = data
+
+
+def _stop_at(point: str, log: Log) -> None:
+    for k in range(1, 6):
+        log(k, 50)
+    journal = worker.current.journal
+    if point == "segment":
+        journal._finish_segment()
+        real = os.posix_fallocate
+        os.posix_fallocate = lambda *args: (os.kill(os.getpid(), signal.SIGSTOP), real(*args))
+    else:
+        memory = journal.memory
+        journal.memory = _Stop(memory, 0.0 if point == "claimed" else 0.5)
+    log(6, 50)
+    if point != "segment":
+        journal.memory = memory
+
+
+def _paced(log: Log, k: int) -> None:
+    log(k, 200)
+    time.sleep(0.001)
+
+
+def _latencies(path: str, marks: list[bytes], count: int) -> list[int]:
+    """Follow the log until it has so many lines with these marks; return the age of each when it was seen, ns."""
+    waits: list[int] = []
+    rest = b""
+    deadline = time.monotonic() + 60 + count / 100
+    assert eventually(lambda: os.path.exists(path))
+    with open(path, "rb", buffering=0) as file:
+        while len(waits) < count:
+            assert time.monotonic() < deadline, f"{len(waits)} of {count} records"
+            data = file.read()
+            now = time.time_ns()
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                if any(mark in line for mark in marks):
+                    at = datetime.fromisoformat(line[9:36].decode()).timestamp()
+                    waits.append(now - int(at * 1e9))
+            time.sleep(0.001)
+    return waits

@@ -1,0 +1,242 @@
+"""Rows about workers that die: at random points, at named ones, in every way, alone and all together."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from chaos_rig import (
+    Figures,
+    Log,
+    Rig,
+    burst,
+    die,
+    figures,
+    kill,
+    naps,
+    rss,
+    wait,
+)
+
+from mplog import worker
+
+
+def k1_workers_killed(directory: Path, n: int) -> Figures:
+    """SIGKILL of four workers at random points, each replaced, while one listener lives."""
+    memory = tempfile.mkdtemp(prefix="mplog-k1-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    try:
+        return _k1(Rig(directory, spool=memory), n)
+    finally:
+        shutil.rmtree(memory, ignore_errors=True)
+
+
+def _k1(rig: Rig, n: int) -> Figures:
+    listener = rig.begin()
+    before = rss(listener)
+    living = [rig.work(burst()) for _ in range(4)]
+    nap = naps()
+    for _ in range(n):
+        time.sleep(next(nap) / 2)
+        victim = random.randrange(4)
+        kill(living[victim])
+        living[victim] = rig.work(burst())
+        if rig.workers > 19_000:
+            break
+    grown = rss(listener) - before
+    for pid in living:
+        kill(pid)
+    rig.end(listener, 120)
+    assert grown < 16 << 20, f"the listener grew by {grown} bytes"
+    return figures(rig.verdict(), kills=n + 4, grown_kib=grown >> 10)
+
+
+def k2_writer_points(directory: Path, n: int) -> Figures:
+    """SIGKILL of a worker between claim and copy, half way through the copy, after it, and while it opens a segment."""
+    done = 0
+    for _ in range(n):
+        for point, written in (
+            ("claimed", 5), ("half", 5), ("copied", 6), ("no newline", 5),
+            ("created", 5), ("not mapped", 5), ("not owned", 0), ("not locked", 0),
+        ):  # fmt: skip
+            rig = Rig(directory / f"{done}")
+            pid = rig.work(lambda number, log, point=point, rig=rig: _die_at(point, rig, number, log))
+            assert wait(pid) == -signal.SIGKILL
+            rig.finish()
+            found = rig.verdict()
+            assert found.holds, (point, found)
+            assert found["records"] == written, (point, found)
+            done += 1
+    return {"kills": done, "lost": 0, "twice": 0, "torn": 0}
+
+
+class _Trap:
+    """A mapping that kills its process in the middle of a copy."""
+
+    def __init__(self, memory: Any, part: float) -> None:
+        self.memory, self.part = memory, part
+
+    def __setitem__(self, place: slice, data: bytes) -> None:
+        size = int(len(data) * self.part) if self.part <= 1 else len(data) - 1
+        self.memory[place.start : place.start + size] = data[:size]
+        die()
+
+
+def _die_at(point: str, rig: Rig, number: int, log: Log) -> None:
+    import fcntl
+    import mmap
+
+    if point == "not owned":
+        os.rename = die
+    elif point == "not locked":
+        fcntl.lockf = die
+    for n in range(1, 6):
+        log(n, 50)
+    journal = worker.current.journal
+    if point in ("created", "not mapped"):
+        journal._finish_segment()
+        if point == "created":
+            os.posix_fallocate = die
+        else:
+            mmap.mmap = die
+    parts = {"claimed": 0.0, "half": 0.5, "copied": 1.0, "no newline": 2.0}
+    if point in parts:
+        journal.memory = _Trap(journal.memory, parts[point])
+    log(6, 50)
+
+
+def k5_all_killed(directory: Path, n: int) -> Figures:
+    """Workers and listener killed together; the next listener on the same spool completes the log."""
+    rig = Rig(directory)
+    nap = naps(0.02, 0.06)
+    for _ in range(n):
+        family = [rig.listen(), *(rig.work(burst()) for _ in range(3))]
+        time.sleep(next(nap))
+        for pid in family:
+            os.kill(pid, signal.SIGKILL)
+        for pid in family:
+            wait(pid)
+    rig.finish()
+    return figures(rig.verdict(), times=n)
+
+
+def k6_parent_killed(directory: Path, n: int) -> Figures:
+    """The parent alone is killed: the listener writes everything and ends within two seconds of the last worker."""
+    slowest = 0.0
+    for index in range(n):
+        rig = Rig(directory / str(index))
+        hold_r, hold_w = os.pipe()
+
+        def parent(number: int, log: Log, hold_w: int = hold_w) -> None:
+            log(1, 10)
+            os.write(hold_w, b"x")
+            time.sleep(100)
+
+        def child(number: int, log: Log, hold_w: int = hold_w) -> None:
+            for k in range(1, 101):
+                log(k, 100)
+                if k == 1:
+                    os.write(hold_w, b"x")
+                time.sleep(0.002)
+
+        first = rig.work(parent)
+        os.read(hold_r, 1)
+        listener = rig.listen()
+        other = rig.work(child)
+        os.read(hold_r, 1)
+        kill(first)
+        assert wait(other) == 0
+        began = time.monotonic()
+        assert wait(listener, 10) == 0
+        slowest = max(slowest, time.monotonic() - began)
+        figures(rig.verdict())
+    assert slowest <= 2.0, slowest
+    return {"times": n, "slowest_end": round(slowest, 2), "lost": 0}
+
+
+def k7_ways_to_die(directory: Path, n: int) -> Figures:
+    """A thousand records, then death in every way there is: a thousand records in the log."""
+    rig = Rig(directory)
+    listener = rig.begin()
+    started = []
+    for _ in range(n):
+        for way in WAYS:
+            started.append((way, rig.work(lambda number, log, way=way: _thousand_then(log, WAYS[way]))))
+            if len(started) % 4 == 0:
+                time.sleep(0.02)
+    codes: dict[str, int] = {}
+    for way, pid in started:
+        codes[way] = wait(pid, 30)
+    rig.end(listener, 120)
+    verdict = rig.verdict()
+    assert verdict["records"] == 1000 * len(started), verdict
+    return figures(verdict, processes=len(started), codes=codes)
+
+
+def _thousand_then(log: Log, end: Callable[[], Any]) -> None:
+    for n in range(1, 1001):
+        log(n, 60)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
+    end()
+
+
+def _exhaust() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 28, 1 << 28))
+    kept = []
+    while True:
+        kept.append(bytearray(1 << 24))
+
+
+WAYS: dict[str, Callable[[], Any]] = {
+    "SIGKILL": die,
+    "SIGSEGV": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "null pointer": lambda: ctypes.string_at(0),
+    "abort": os.abort,
+    "os._exit": lambda: os._exit(7),
+    "SIGTERM": lambda: os.kill(os.getpid(), signal.SIGTERM),
+    "out of memory": _exhaust,
+    "exception": lambda: 1 / 0,
+    "sys.exit": lambda: sys.exit(3),
+    "exec": lambda: os.execv("/bin/true", ["true"]),
+}
+
+
+def k8_neighbour_killed(directory: Path, n: int) -> Figures:
+    """One of three workers killed in mid-burst: the others never wait for a second."""
+    rig = Rig(directory)
+    listener = rig.begin()
+    slowest = os.path.join(directory, "slowest")
+
+    def work(number: int, log: Log) -> None:
+        worst, k = 0.0, 0
+        signal.signal(signal.SIGUSR1, lambda *_: (Path(f"{slowest}{number}").write_text(str(worst)), os._exit(0)))
+        while True:
+            k += 1
+            began = time.perf_counter()
+            log(k, 2000)
+            worst = max(worst, time.perf_counter() - began)
+            if k % 20 == 0:
+                time.sleep(0.002)
+
+    others = [rig.work(work), rig.work(work)]
+    for _ in range(n):
+        pid = rig.work(burst())
+        time.sleep(0.01)
+        kill(pid)
+    for pid in others:
+        os.kill(pid, signal.SIGUSR1)
+        assert wait(pid) == 0
+    rig.end(listener, 120)
+    worst = max(float(path.read_text()) for path in Path(directory).glob("slowest*"))
+    assert worst < 1.0, worst
+    return figures(rig.verdict(), kills=n, slowest_ms=round(worst * 1000, 1))
