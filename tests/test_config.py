@@ -130,7 +130,9 @@ def test_a_dict_is_a_configuration_too():
 
 def test_loading_creates_nothing(tmp_path: Path):
     """Nothing is started or created by load."""
-    settings(file=tmp_path / "logs" / "a.log", spool=tmp_path / "spool", max_bytes="1MB", handlers=["logging.x:y"])
+    settings(
+        file=tmp_path / "logs" / "a.log", spool=tmp_path / "spool", max_bytes="1MB", handlers=["logging.NullHandler"]
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -563,12 +565,12 @@ def test_root_does_not_log_where_others_may_write(
 # Handlers
 
 
-def test_handlers_are_checked_without_being_imported():
-    """Dotted names and dictConfig dicts are looked at, not imported."""
+def test_handlers_become_what_can_travel():
+    """A class becomes its dotted name; what is no option stays as it is."""
     spec = {"class": Recorder, "level": "error", "formatter": "%(message)s", "colour": "blue"}
-    config = settings(handlers=["email.no_such_module", Recorder, spec])
+    config = settings(handlers=["logging.NullHandler", Recorder, spec])
     dotted = f"{__name__}:Recorder"
-    assert config.handlers[:2] == ("email.no_such_module", dotted)
+    assert config.handlers[:2] == ("logging.NullHandler", dotted)
     assert config.handlers[2] == {"class": dotted, "level": 40, "formatter": "%(message)s", "colour": "blue"}
     assert config.listener == "auto"
 
@@ -637,6 +639,10 @@ def test_a_handler_that_cannot_be_built_is_a_config_error(spec: object, expected
         ([{"class": "logging.NullHandler", "formatter": {"fromat": "x"}}], "Did you mean 'format'?"),
         ([{"class": "logging.NullHandler", "formatter": 3}], "`handlers['formatter']` is 3"),
         ([{"class": "logging.NullHandler", "filters": "x"}], "use a list"),
+        ([{"class": "logging.NullHandler", "filters": [3]}], "`handlers['filters']` holds 3"),
+        ([{"class": "logging.NullHandler", "filters": [{"()": "logging.Filtre"}]}], "holds no 'Filtre'"),
+        ([{"class": "logging.NullHandler", "formatter": {"()": "logging.Formater"}}], "Did you mean 'Formatter'?"),
+        ([{"class": "logging.StreamHandler", "stream": "ext://sys.stdeer"}], "Did you mean 'stderr'?"),
         ([{"class": "logging.StreamHandler", "stream": object()}], "JSON cannot hold"),
     ],
 )

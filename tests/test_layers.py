@@ -60,7 +60,14 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
         "settings, and the two ends of a journal",
         {
             "both": ("_parent.handler_specs", "config"),
-            "parent": ("_parent.bars", "_parent.checks", "_parent.paths", "_parent.router", "_parent.settings"),
+            "parent": (
+                "_parent.bars",
+                "_parent.checks",
+                "_parent.dotted",
+                "_parent.paths",
+                "_parent.router",
+                "_parent.settings",
+            ),
             "listener": (
                 "_listener.batch",
                 "_listener.certificate",

@@ -1,20 +1,20 @@
-"""Check format strings, dotted names and redaction rules. Runs in the parent; imports nothing."""
+"""Check format strings and redaction rules. Runs in the parent; imports nothing."""
 
 import logging
 import re
 import string
 from collections.abc import Iterator, Mapping
 
+from mplog._parent.dotted import check_call, dotted_name
 from mplog._parent.parse import nearest, parse_choice
 from mplog.exceptions import ConfigError
 
-__all__ = ["auto_format", "check_dotted", "check_format", "check_redact", "check_style", "dotted_name"]
+__all__ = ["auto_format", "check_format", "check_redact", "check_style"]
 
 _FORMATS = ("auto", "text", "json")
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _EXAMPLES = {"%": "%(message)s", "{": "{message}", "$": "${message}"}
 _PERCENT = r"%\((\w+)\)[#0+ -]*(?:\*|\d+)?(?:\.(?:\*|\d+))?[diouxXeEfFgGcrsa]"
-_DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?"
 
 
 class _Sample:
@@ -112,45 +112,6 @@ def _try_format(template: str, style: str, fields: Mapping[str, object]) -> str:
     return string.Template(template).substitute(fields)
 
 
-def dotted_name(value: object) -> str | None:
-    """Return `"package.module:name"` for a class or function that another process can import, else None."""
-    import sys
-
-    module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    if not callable(value) or not isinstance(module, str) or not isinstance(qualname, str):
-        return None
-    if module in ("__main__", "__mp_main__"):
-        return None
-    found: object = sys.modules.get(module)
-    for part in qualname.split("."):
-        found = getattr(found, part, None)
-    return f"{module}:{qualname}" if found is value else None
-
-
-def check_dotted(value: str, name: str) -> str:
-    """Return a dotted name after a look at its shape and at whether its top-level package can be found.
-
-    Nothing is imported: the process that needs it does that, and an application's modules may start work of
-    their own.
-    """
-    from importlib.util import find_spec
-
-    if not re.fullmatch(_DOTTED, value) or not {".", ":"} & set(value):
-        raise ConfigError(f"`{name}` is {value!r}, which is no dotted name; write 'package.module:name'.")
-    package = re.split("[.:]", value, maxsplit=1)[0]
-    if package == "__main__":
-        raise ConfigError(f"`{name}` is {value!r}, which no other process can import; move it into a module.")
-    try:
-        found = find_spec(package)
-    except (ImportError, ValueError):  # ValueError: a module without a spec, such as one made by hand
-        found = None
-    if found is None:
-        raise ConfigError(
-            f"`{name}` is {value!r}, but no package {package!r} is on `sys.path`; install it or correct the name."
-        )
-    return value
-
-
 def check_redact(value: object, name: str = "redact") -> tuple[str, ...]:
     """Return what is to be redacted: key names, `"re:<pattern>"`, and `"package.module:function"`.
 
@@ -186,7 +147,7 @@ def _redaction(rule: object, name: str) -> str:
             raise ConfigError(f"`{name}` holds {rule!r}, which is no pattern ({error}); correct it.") from error
         return rule
     if isinstance(rule, str) and rule.strip():
-        return check_dotted(rule, name) if ":" in rule else rule
+        return check_call(rule, name) if ":" in rule else rule
     dotted = dotted_name(rule)
     if dotted is None:
         raise ConfigError(

@@ -4,15 +4,17 @@ Checked in the parent, built in the listener.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mplog._parent.checks import check_dotted, check_format, check_style, dotted_name
+from mplog._parent.checks import check_format, check_style
+from mplog._parent.dotted import check_call, check_exists, dotted_name
 from mplog._parent.parse import nearest, parse_level
 from mplog.exceptions import ConfigError
 
 __all__ = ["build_handler", "check_handlers"]
 
+_RESERVED = ("()", "class", "level", "formatter", "filters", ".")
 _FORMATTER_KEYS = ("()", "class", "format", "datefmt", "style")
 _REMEDY = (
     "use a dictConfig dict with 'class' or '()', a 'package.module:factory' string, or a `logging.Handler` "
@@ -25,10 +27,12 @@ def check_handlers(value: object, name: str = "handlers") -> tuple[Any, ...]:
     """Return handlers as dotted names, JSON-able dicts and live objects, in the order given.
 
     Runs in the parent; imports nothing. A class or function that other processes can import becomes its
-    dotted name.
+    dotted name. What comes of calling it is known in the listener only: a handler whose file cannot be opened,
+    say, is a warning there.
 
     Raises:
-        ConfigError: an entry is no handler, or could not travel to another process.
+        ConfigError: an entry is no handler, names nothing, does not take its arguments, or could not travel
+            to another process.
 
     """
     if value is None:
@@ -45,17 +49,15 @@ def _checked(entry: object, name: str) -> object:
     if isinstance(entry, Mapping):
         return _checked_dict(entry, name)
     if isinstance(entry, str) or callable(entry):
-        return _checked_factory(entry, name)
+        return _checked_factory(entry, name, (), logging.Handler)
     raise ConfigError(f"`{name}` holds {entry!r}; {_REMEDY}")
 
 
-def _checked_factory(entry: object, name: str) -> str:
-    if isinstance(entry, str):
-        return check_dotted(entry, name)
-    dotted = dotted_name(entry)
+def _checked_factory(entry: object, name: str, options: Iterable[str] | None = None, kind: type | None = None) -> str:
+    dotted = entry if isinstance(entry, str) else dotted_name(entry)
     if dotted is None:
         raise ConfigError(f"`{name}` holds {entry!r}, which no other process can import; {_REMEDY}")
-    return dotted
+    return check_call(dotted, name, options, kind)
 
 
 def _checked_dict(spec: Mapping[Any, object], name: str) -> dict[str, object]:
@@ -65,17 +67,41 @@ def _checked_dict(spec: Mapping[Any, object], name: str) -> dict[str, object]:
     if len(factories) != 1:
         raise ConfigError(f"`{name}` holds {dict(spec)!r}, which needs either 'class' or '()'; {_REMEDY}")
     checked: dict[str, object] = {str(key): value for key, value in spec.items()}
-    checked[factories[0]] = _checked_factory(spec[factories[0]], f"{name}[{factories[0]!r}]")
+    factory = factories[0]
+    options = {key: value for key, value in checked.items() if key not in _RESERVED}
+    checked[factory] = _checked_factory(spec[factory], f"{name}[{factory!r}]", options, logging.Handler)
+    _check_external(options, name)
     if "level" in checked:
         checked["level"] = parse_level(checked["level"], f"{name}['level']")
     if "formatter" in checked:
         checked["formatter"] = _checked_formatter(checked["formatter"], f"{name}['formatter']")
-    if "filters" in checked and not isinstance(checked["filters"], list):
-        raise ConfigError(f"`{name}['filters']` is {checked['filters']!r}; use a list of logger names or '()' dicts.")
+    if "filters" in checked:
+        checked["filters"] = _checked_filters(checked["filters"], f"{name}['filters']")
     try:
         json.dumps(checked, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"`{name}` holds {dict(spec)!r}, which JSON cannot hold ({error}); {_REMEDY}") from error
+    return checked
+
+
+def _check_external(options: Mapping[str, object], name: str) -> None:
+    for key, value in options.items():
+        if isinstance(value, str) and value.startswith("ext://"):
+            check_exists(value[6:], f"{name}[{key!r}]")
+
+
+def _checked_filters(value: object, name: str) -> list[object]:
+    if not isinstance(value, list):
+        raise ConfigError(f"`{name}` is {value!r}; use a list of logger names or '()' dicts.")
+    checked: list[object] = []
+    for entry in value:
+        if isinstance(entry, Mapping) and "()" in entry:
+            options = {str(key): option for key, option in entry.items() if key != "()"}
+            _check_external(options, name)
+            entry = {"()": _checked_factory(entry["()"], f"{name}['()']", options), **options}
+        elif not isinstance(entry, str):
+            raise ConfigError(f"`{name}` holds {entry!r}; use a logger's name, or a dict with '()' and arguments.")
+        checked.append(entry)
     return checked
 
 
@@ -93,9 +119,11 @@ def _checked_formatter(value: object, name: str) -> object:
     style = check_style(checked.get("style", "%"), f"{name}['style']")
     if "format" in checked:
         checked["format"] = check_format(checked["format"], None, style, f"{name}['format']")
-    for key in ("()", "class"):
-        if key in checked:
-            checked[key] = _checked_factory(checked[key], f"{name}[{key!r}]")
+    if "()" in checked:
+        options = [str(key) for key in checked if key != "()"]
+        checked["()"] = _checked_factory(checked["()"], f"{name}['()']", options)
+    elif "class" in checked:
+        checked["class"] = _checked_factory(checked["class"], f"{name}['class']")
     return checked
 
 
