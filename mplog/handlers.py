@@ -17,6 +17,8 @@ from mplog._shared.held import Key as Identity
 from mplog._shared.held import is_file
 from mplog.exceptions import ConfigError
 
+LONGEST_COMPRESSION = 10.0
+"""Seconds for which a rotation waits until an earlier file is compressed; longer would look as if it were stuck."""
 ROTATE_AGAIN = 5.0
 """Seconds after which a rotation that failed is tried again."""
 
@@ -182,8 +184,8 @@ class LogFile:
         Completes a rotation that was interrupted anywhere. False: `error` says why, and the old file goes on.
         """
         try:
-            if self._compressor is not None:
-                self._compressor.wait()
+            if self._compressor is not None and not self._compressor.wait(LONGEST_COMPRESSION):
+                raise OSError(errno.EBUSY, "the file before it is still being compressed", self.path)
             with contextlib.suppress(FileNotFoundError):
                 found = os.stat(self.path, follow_symlinks=False)
                 if (found.st_dev, found.st_ino) == identity:

@@ -225,8 +225,8 @@ class Session:
                 return True
             if status is not None and status.committed >= moment and (not ending or status.alive or pid is None):
                 return True
-            if pid is None and (self._thread is None or self._thread.retired):
-                launch.ensure(spool, session)
+            if self._thread is None or self._thread.retired:
+                launch.look(spool, session, pid)
             if time.monotonic() >= deadline:
                 return False
             spool.wake()

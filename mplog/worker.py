@@ -160,8 +160,7 @@ class Worker:
         control.look()
         if _capture is not None:
             _capture.check()
-        if self.spool.listener_pid() is None:
-            launch.ensure(self.spool, self.handle.session.encode())
+        launch.look(self.spool, self.handle.session.encode(), self.spool.listener_pid())
 
     def _hold(self) -> None:
         """Take the journal's lock again if the application closed its descriptor, else go on with a new journal."""

@@ -50,6 +50,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
                 "_shared.owner",
                 "_shared.slots",
                 "_shared.spool",
+                "_shared.stuck",
                 "redaction",
             ),
             "listener": ("_listener.commit", "formatters"),

@@ -2,8 +2,9 @@
 
     any process --sh--> supervisor --fork--> listener
 
-The supervisor imports next to nothing and restarts a listener that was killed at once. If both are killed, a
-process that logs or closes finds the listener's lock free and starts them again. Runs in the listener.
+The supervisor imports next to nothing, restarts a listener that was killed at once, and kills one that is stuck. If
+the supervisor is gone, too, a process that logs or closes finds the listener's lock free, or its holder stuck, and
+starts them again. Runs in the listener.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import time
 
 from mplog._shared import lock
 from mplog._shared.spool import Spool
+from mplog._shared.stuck import SUPERVISED, Watch
 
-STUCK_AFTER = 30.0
-"""Seconds without a step after which a listener that is not stopped counts as stuck, and is killed."""
+LOOK_EVERY = 2.0
+"""Seconds between two looks at a listener that does not end."""
 MOST_FAILURES, FORGET_AFTER = 10, 60.0
 """Times a listener may end by itself with an error, within so many seconds, before it is given up."""
 TAKEN = 3
@@ -92,14 +94,13 @@ def listen(spool: Spool) -> int:
 
 def _watch(pid: int, spool: Spool) -> int:
     """Wait for the listener to end; kill it when it is stuck. A stopped one is left alone."""
-    began = time.monotonic()
-    suspect = False
+    watch = Watch(spool, SUPERVISED)
     while True:
         if hasattr(signal, "sigtimedwait"):
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
             found, status = os.waitpid(pid, os.WNOHANG)
             if not found:
-                signal.sigtimedwait([signal.SIGCHLD], 2.0)
+                signal.sigtimedwait([signal.SIGCHLD], LOOK_EVERY)
                 found, status = os.waitpid(pid, os.WNOHANG)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         else:
@@ -107,22 +108,8 @@ def _watch(pid: int, spool: Spool) -> int:
             found, status = os.waitpid(pid, os.WNOHANG)
         if found:
             return os.waitstatus_to_exitcode(status)
-        if time.monotonic() - began > STUCK_AFTER:
-            stuck = _is_stuck(pid, spool)
-            # Seen twice: one that was just let go on has had no time for a step yet.
-            if stuck and suspect:
-                os.kill(pid, signal.SIGKILL)
-            suspect = stuck
-
-
-def _is_stuck(pid: int, spool: Spool) -> bool:
-    status = spool.status()
-    if status is None or status.pid != pid or time.monotonic_ns() - status.beat < STUCK_AFTER * 1e9:
-        return False
-    try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            state = file.read(2048).rpartition(b")")[2].split()[0]
-    except (OSError, IndexError):
-        return False
-    # Stopped or traced: somebody did that on purpose, and will let it go on. A second one would write twice.
-    return state not in (b"T", b"t", b"D")
+        if watch.is_stuck(pid):
+            with contextlib.suppress(OSError):
+                sys.stderr.write("mplog: the listener was stuck; it is killed, and another one goes on.\n")
+                sys.stderr.flush()
+            os.kill(pid, signal.SIGKILL)

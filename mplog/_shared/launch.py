@@ -16,24 +16,44 @@ import time
 
 from mplog._shared import descriptors, lock
 from mplog._shared.spool import Spool
+from mplog._shared.stuck import ALONE, Watch
 
 STARTING = 5.0
 """Seconds for which others trust that a listener that was started will take its lock."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks whether the listener is stuck, at least."""
+
+_watches: dict[str, Watch] = {}
 
 _BOOT = (
     "import sys,json;sys.path[:]=json.loads(sys.argv[1]);from mplog._listener.supervise import main;main(*sys.argv[2:])"
 )
 
 
-def ensure(spool: Spool, session: bytes, *, locked: bool = False) -> bool:
+def look(spool: Spool, session: bytes, pid: int | None) -> None:
+    """Start a listener process for a session if none lives, and replace one that is stuck.
+
+    The supervisor of a listener that is stuck does that earlier, if it lives. Cheap where there is nothing to do.
+
+    Args:
+        spool: the session's directory.
+        session: content for `session.json` where it is missing.
+        pid: what `Spool.listener_pid` says.
+    """
+    if pid is None or _watch(spool).is_stuck(pid, every=LOOK_EVERY):
+        ensure(spool, session, stuck=pid)
+
+
+def ensure(spool: Spool, session: bytes, *, locked: bool = False, stuck: int | None = None) -> bool:
     """Start a listener process for a session if none lives; return whether one lives or is about to.
 
     Args:
         spool: the session's directory; made again if somebody removed it.
         session: content for `session.json` where it is missing.
         locked: whether the caller holds the session's lock already.
+        stuck: the pid of a listener that is stuck, and is killed first.
     """
-    if not locked and spool.listener_pid() is not None:
+    if not locked and spool.listener_pid() not in (None, stuck):
         return True
     fd = None
     try:
@@ -41,9 +61,13 @@ def ensure(spool: Spool, session: bytes, *, locked: bool = False) -> bool:
             if not os.path.isdir(os.path.dirname(spool.lock_path)):
                 spool.create()
             fd = lock.acquire(spool.lock_path)
+            if fd is None and stuck and lock.holder(spool.lock_path) == lock.Holder(stuck) and _watch(spool).end(stuck):
+                fd = lock.acquire(spool.lock_path)
             if fd is None:
                 return True  # Another process is at it, or the session is just ending; the next look tells.
-        if spool.listener_pid() is not None or _is_starting(spool):
+        # Locked first: who else has found it stuck sees the new one from now on.
+        pid = spool.listener_pid()
+        if (pid is not None and not (pid == stuck and _watch(spool).end(pid))) or _is_starting(spool):
             return True
         spool.create()
         if spool.read_session() is None:
@@ -85,6 +109,13 @@ def launch(spool: Spool) -> bool:
     with contextlib.suppress(ChildProcessError):  # somebody's handler of SIGCHLD was faster
         os.waitpid(pid, 0)
     return True
+
+
+def _watch(spool: Spool) -> Watch:
+    if spool.path not in _watches:
+        _watches.clear()
+        _watches[spool.path] = Watch(spool, ALONE)
+    return _watches[spool.path]
 
 
 def _python() -> str | None:
