@@ -86,7 +86,7 @@ def _show_books(books: list[tuple[Life, Account]], page: Page, *, everything: bo
             life.process or "-", str(life.pid), number(account.written),
             f"{number(life.first_seq or 0)}–{number(life.top)}",
             *map(_dot, (account.dropped, account.missing, life.duplicates, life.disorder)),
-            life.end or "not recorded",
+            life.end or ("the listener" if life.is_listener else "not recorded"),
         )
         for life, account in shown
     ]  # fmt: skip

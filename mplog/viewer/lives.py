@@ -59,7 +59,7 @@ class Life:
     """Follow the seqs of one process from its start to its end; a reused pid has several lives."""
 
     __slots__ = (
-        "_ends", "_starts", "birth", "disorder", "drops", "duplicates", "end", "first_seq", "first_time",
+        "_ends", "_starts", "birth", "disorder", "drops", "duplicates", "end", "first_seq", "first_time", "is_listener",
         "last_time", "next", "pid", "process", "started", "tail", "times", "written",
     )  # fmt: skip
 
@@ -73,6 +73,8 @@ class Life:
         self.written = self.duplicates = self.disorder = 0
         self.drops: list[Drop] = []
         self.end: str | None = None
+        self.is_listener = False
+        """Whether it is mplog's own: nobody reports its end, and what it had not written its successor writes."""
         self.started: str | None = None
         self.tail: int | None = None
         # Two arrays of 8-byte numbers: also a file with a million gaps fits into memory.
@@ -244,6 +246,7 @@ class Ledger:
         life = self._current.get(pid)
         if life is None or _is_new(life, line, seq):
             life = self._begin(line.process, pid, line.time)
+            life.is_listener = line.logger == line.process == "mplog"
         elif seq != life.next and not life.lacks(seq):
             life = self._resumed(life, seq) or life
         life.see(seq, line.time)

@@ -167,7 +167,10 @@ def _enter_text(finding: Finding, record: lines.Record) -> None:
             life.end = ending(certificate["event"], certificate["exitcode"], certificate["signal"])
             finding.text_done.append(life)
             return
-    _text_life(finding, record.process, record.pid).records += 1
+    life = _text_life(finding, record.process, record.pid)
+    life.records += 1
+    if record.logger == record.process == "mplog":
+        life.end = "the listener"
     if record.logger == "mplog" and (drop := _TEXT_DROP.match(record.msg)) is not None:
         about = (drop[1], int(drop[2])) if drop[2] else (record.process, record.pid)
         _text_life(finding, *about).dropped += int(drop[3].replace(",", ""))
@@ -261,7 +264,7 @@ def unknowns(finding: Finding) -> list[str]:
             f"{plural(count, 'older record')} rotated "
             "away or cut off; not counted as missing."
         )
-    alive = sum(life.end is None for life, _ in books)
+    alive = sum(life.end is None and not life.is_listener for life, _ in books)
     if alive:
         found.append(
             f"{plural(alive, 'process')} without a record of the end (still running, or logged "

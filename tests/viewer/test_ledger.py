@@ -40,6 +40,17 @@ def test_complete_log_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "\x1b" not in out
 
 
+def test_the_listener_needs_no_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody reports the end of mplog's own listener, and nothing is unknown for that."""
+    log = SampleLog().add("work").add("ended", pid=9, process="mplog", logger="mplog", event="ended", died_pid=100)
+    path = log.write(tmp_path / "app.log")
+    assert check(path, capsys)[1]["unknown"] == []
+    assert main(["check", str(path)]) == 0
+    assert "the listener" in capsys.readouterr().out
+    log.add("a process of this name", pid=10, process="mplog").write(path)
+    assert len(check(path, capsys)[1]["unknown"]) == 1
+
+
 @pytest.mark.parametrize("victim", [1, 17, 40])
 def test_one_missing_line_is_found(victim: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`mplog check` exits 1 if anything is missing, and names the seq."""
