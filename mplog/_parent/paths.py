@@ -9,6 +9,7 @@ from mplog.exceptions import ConfigError
 __all__ = ["check_directory_is_private", "check_file", "check_spool"]
 
 _NOT_WRITABLE = "which this user may not write; change its owner or mode, or use another."
+_EFFECTIVE = os.access in os.supports_effective_ids
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISCHR, "a character device"),
     (stat.S_ISBLK, "a block device"),
@@ -46,7 +47,7 @@ def check_file(value: object, name: str = "file") -> str | None:
     if not stat.S_ISREG(found.st_mode):
         kind = next((text for test, text in _KINDS if test(found.st_mode)), "not a regular file")
         raise ConfigError(f"`{name}` is {value!r}, which is {kind}; use a regular file, or None for no file.")
-    if not os.access(path, os.W_OK):
+    if not _may(path, os.W_OK):
         raise ConfigError(f"`{name}` is {value!r}, {_NOT_WRITABLE}")
     return path
 
@@ -63,9 +64,24 @@ def check_spool(value: object, name: str = "spool") -> str | None:
         raise ConfigError(f"`{name}` is {value!r}, which is a symbolic link; give the real path, {real!r}.")
     elif not os.path.isdir(path):
         raise ConfigError(f"`{name}` is {value!r}, which is no directory; use a directory, or leave it out.")
-    elif not os.access(path, os.W_OK | os.X_OK):
-        raise ConfigError(f"`{name}` is {value!r}, {_NOT_WRITABLE}")
+    else:
+        _check_owner(path, value, name)
     return path
+
+
+def _check_owner(path: str, value: object, name: str) -> None:
+    found = os.stat(path)
+    if not _may(path, os.W_OK | os.X_OK):
+        raise ConfigError(f"`{name}` is {value!r}, {_NOT_WRITABLE}")
+    if found.st_uid != os.geteuid():
+        raise ConfigError(f"`{name}` is {value!r}, which belongs to user {found.st_uid}; use a directory of your own.")
+    if found.st_mode & 0o077:
+        mode = stat.filemode(found.st_mode)
+        raise ConfigError(f"`{name}` is {value!r}, which is open to others ({mode}); run `chmod 700` on it.")
+
+
+def _may(path: str, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=_EFFECTIVE)
 
 
 def check_directory_is_private(file: str, name: str = "file") -> None:
@@ -120,7 +136,7 @@ def _check_parent(path: str, value: object, name: str) -> None:
             )
     if not os.path.isdir(parent):
         raise ConfigError(f"`{name}` is {value!r}, but {parent!r} is no directory; use another path.")
-    if not os.access(parent, os.W_OK | os.X_OK):
+    if not _may(parent, os.W_OK | os.X_OK):
         raise ConfigError(f"`{name}` is {value!r}, but this user may not write in {parent!r}; use another path.")
 
 
