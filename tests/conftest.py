@@ -33,6 +33,25 @@ def start_method(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Take pytest's own handlers off the root logger where a parameter says "alone": they come anew for each phase."""
+    parameters = getattr(item, "callspec", None)
+    wanted = parameters is not None and "alone" in parameters.params.values()
+    if not wanted or "caplog" in getattr(item, "fixturenames", ()):
+        yield
+        return
+    root = logging.getLogger()
+    away = [handler for handler in root.handlers if type(handler).__module__.startswith("_pytest.")]
+    for handler in away:
+        root.removeHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in away:
+            root.addHandler(handler)
+
+
 class Done(NamedTuple):
     """How a program ended."""
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from multiprocessing import process
 from pathlib import Path
@@ -20,22 +21,37 @@ log = logging.getLogger("app.fast")
 class Journal:
     """Stands where the process's journal stands, and keeps the lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        self.seq = self.used = 0
+        self.size = size
+        self.memory = self
         self.lines: list[dict[str, Any]] = []
 
+    def __setitem__(self, place: slice, line: bytes) -> None:
+        """Keep a line that is copied to where there is room for it."""
+        assert place.stop - place.start == len(line)
+        assert place.stop == self.used
+        self._keep(line)
+
     def write(self, head: bytes, tail: bytes, levelno: int = 20) -> bool:
-        """Keep a line."""
-        self.lines.append(json.loads(head[17:] + b"0" + tail))
+        """Keep a line that comes the standard way, or for which there is no room."""
+        self._keep(head + b"0" + tail)
         return True
 
+    def _keep(self, line: bytes) -> None:
+        assert line.endswith(b"}\n")
+        assert line[16:18] == b" {"
+        assert 0 <= time.monotonic_ns() - int(line[:16], 16) < 10**9
+        self.lines.append(json.loads(line[17:]) | {"seq": 0})
 
-@pytest.fixture
-def lines(tmp_path: Path) -> Iterator[list[dict[str, Any]]]:
+
+@pytest.fixture(params=[1 << 40, 0], ids=["room", "no room"])
+def lines(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[dict[str, Any]]]:
     """Return the list in which lines appear as they are written."""
     handlers = list(logging.root.handlers)
     with mplog.setup(tmp_path / "app.jsonl", console=False, level="DEBUG"):
         assert worker.current is not None
-        real, journal = worker.current.journal, Journal()
+        real, journal = worker.current.journal, Journal(request.param)
         worker.current.journal = journal  # type: ignore[assignment]
         worker.current.check_at = 1 << 63
         try:

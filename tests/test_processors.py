@@ -267,6 +267,8 @@ VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | s
 @example(fields={"low": -(1 << 63) - 1, "lowest": -(1 << 63), "high": (1 << 63) - 1, "higher": 1 << 63, "no": 1 << 64})
 @example(fields={"nan": float("nan"), "inf": float("-inf"), "e": 1e22, "zero": -0.0, "null": None, "text": "null"})
 @example(fields={"a": "\x7f", "b": "\u2028", "c": "\ud800", "d": "\x00\x1b"})
+@example(fields={"a": "\x7f"})
+@example(fields={"a": 1, "b": "\udc80"})
 def test_msgspec_and_the_careful_encoder_agree(log: Log, fields: dict[str, Any]):
     """Whatever goes through msgspec means the same as what `encode_own` writes, in bytes that are as safe."""
     fields = {name: value for name, value in fields.items() if name not in bound._UNUSUAL}
@@ -287,7 +289,7 @@ class Tape:
 
     def __init__(self) -> None:
         self.tails: list[bytes] = []
-        self.seq = 0
+        self.seq = self.used = self.size = 0
 
     def write(self, head: bytes, tail: bytes, level: int) -> bool:
         """Keep the end of a line."""

@@ -37,6 +37,8 @@ PAGE = 4096
 MAPPED = ".mapped"
 APPENDED = ".appended"
 END_LINE = b"-\n"
+MAX_DIGITS = 20
+"""Room for a line's `seq`."""
 GIVE_UP_AFTER = 3
 """Time-outs in a row after which a writer stops waiting until a write succeeds."""
 
@@ -45,10 +47,6 @@ ROOM_FOR_DROPS = 2048
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-_DIGITS = tuple(b"%d" % number for number in range(1000))
-_PADDED = tuple(b"%03d" % number for number in range(1000))
 
 
 class Policy(NamedTuple):
@@ -125,17 +123,12 @@ class JournalWriter:
         "_timeouts",
         "_unfinished",
         "_waiting",
-        "base",
         "dropped",
-        "high",
         "journal",
-        "limit",
-        "low",
         "memory",
         "seq",
         "size",
         "used",
-        "width",
     )
 
     def __init__(
@@ -153,8 +146,6 @@ class JournalWriter:
     ) -> None:
         self.journal = journal
         self.seq = 0
-        self.base, self.limit, self.width = 0, 10, 1
-        self.high, self.low = b"", _DIGITS
         self.memory: mmap.mmap | None = None
         self.used = self.size = 0
         self.dropped = 0
@@ -182,20 +173,21 @@ class JournalWriter:
         When it returns True the line is in the page cache and survives the process. It waits only for room, as
         the policy says, and never raises for want of it.
         """
-        length = len(head) + len(tail)
-        # Claim first, copy second. From here to the copy there is no call and no backward jump, so no signal
-        # handler, finalizer or other thread runs in between: whoever logs lands behind, never on top. Nor is an
-        # int turned into decimal: `long_to_decimal_string_internal` looks for signals (SIGCHECK) on its way.
         seq = self.seq + 1
+        line = b"%b%d%b" % (head, seq, tail)
+        length = len(line)
+        # Claim first, copy second. From here to the copy there is no call and no backward jump, so no signal
+        # handler, finalizer or other thread runs in between: whoever logs lands behind, never on top. One that
+        # came while the line was made has taken its `seq`. The hot paths write this out, too.
         start = self.used
-        end = start + length + self.width
-        if end <= self.size and seq < self.limit:
+        end = start + length
+        if self.seq + 1 == seq and end <= self.size:
             self.seq = seq
             self.used = end
             try:
-                self.memory[start:end] = head + self.high + self.low[seq - self.base] + tail  # type: ignore[index]
+                self.memory[start:end] = line  # type: ignore[index]
             except BaseException:
-                self._blank(self.memory, start, end, seq)
+                self.blank(self.memory, start, end, seq)
                 return False
             return True
         return self._write_slow(head, tail, levelno)
@@ -235,11 +227,9 @@ class JournalWriter:
             self._nested += 1
             try:
                 self._on_slow()
-                if self.seq + 1 >= self.limit:
-                    self._next_digits()
-                elif self._fd >= 0 and not self._append(head, tail):
+                if self._fd >= 0 and not self._append(head, tail):
                     return True
-                elif self.used + len(head) + len(tail) + self.width > self.size:
+                if self._fd < 0 and self.used + len(head) + len(tail) + MAX_DIGITS > self.size:
                     self._finish_segment()
                     reason, written = self._find_room(head, tail, levelno, arrived)
                     if reason:
@@ -253,20 +243,6 @@ class JournalWriter:
                 self._nested -= 1
         return self.write(head, tail, levelno)
 
-    def _next_digits(self) -> None:
-        """Prepare the decimal digits of the next up to thousand `seq`, see `write`."""
-        number = self.seq + 1
-        base = number - number % 1000
-        if base:
-            low, high, limit = _PADDED, b"%d" % (base // 1000), base + 1000
-            width = len(high) + 3
-        else:
-            width = len(str(number))
-            low, high, limit = _DIGITS, b"", 10**width
-        if number == self.seq + 1:  # else a signal handler that logged has been here
-            self.base, self.low, self.high, self.width = base, low, high, width
-            self.limit = limit
-
     def _find_room(self, head: bytes, tail: bytes, levelno: int, arrived: float) -> tuple[str, bool]:
         """Open a segment; return the reason why there is none, and whether the line is written already."""
         policy = self._policy
@@ -277,7 +253,7 @@ class JournalWriter:
         if self._nested > 1 and self._waiting:
             return self._waiting, False
         patient = policy.overflow == "block" and self._nested == 1 and self._timeouts < GIVE_UP_AFTER
-        length = len(head) + len(tail) + self.width + 1
+        length = len(head) + len(tail) + MAX_DIGITS
         pause = 0.001
         while True:
             reason = "quota of the spool reached" if self._over_quota() else self._next_segment(length)
@@ -396,23 +372,17 @@ class JournalWriter:
 
     def _append(self, head: bytes, tail: bytes) -> str:
         """Append a line to an unmapped segment; return why that failed, after which the segment is closed."""
-        while True:
-            seq = self.seq + 1
-            if seq < self.limit:
-                break
-            self._next_digits()
         fd = self._fd
-        length = len(head) + len(tail) + self.width
-        if fd < 0 or self.seq + 1 != seq or seq >= self.limit:
+        seq = self.seq + 1
+        line = b"%b%d%b" % (head, seq, tail)
+        length = len(line)
+        if fd < 0 or self._fd != fd or self.seq + 1 != seq:
             return "interrupted"
         self.seq = seq
         written = 0
         try:
-            written = os.write(fd, head + self.high + self.low[seq - self.base] + tail)
-            if written < length:
-                line = head + b"%d" % seq + tail
-                while written < length:
-                    written += os.write(fd, line[written:])
+            while written < length:
+                written += os.write(fd, line[written:])
         except OSError as error:
             self._fd = -1
             os.close(fd)
@@ -430,7 +400,7 @@ class JournalWriter:
             self._finish_segment()
         return ""
 
-    def _blank(self, memory: mmap.mmap | None, start: int, end: int, seq: int) -> None:
+    def blank(self, memory: mmap.mmap | None, start: int, end: int, seq: int) -> None:
         """Turn a claim whose copy failed (out of memory) into an empty line."""
         if memory is not None:
             for position in range(start, end - 1):
@@ -487,7 +457,7 @@ class JournalWriter:
             head, tail = self._drop_line(drops)
             if self._fd >= 0:
                 written = not self._append(head, tail)
-            elif self.used + len(head) + len(tail) + self.width + 1 <= self.size:
+            elif self.used + len(head) + len(tail) + MAX_DIGITS <= self.size:
                 written = self.write(head, tail)
         finally:
             if not written:

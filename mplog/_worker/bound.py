@@ -13,38 +13,38 @@ import multiprocessing.process
 import sys
 import threading
 from asyncio import _get_running_loop
-from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from math import isfinite
-from time import gmtime, monotonic_ns, strftime
+from time import monotonic_ns
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import msgspec
 import structlog
 
 from mplog import worker
-from mplog._shared import clock
 from mplog._shared.context import fields, shared
 from mplog._shared.record import CLASHING, FIELDS, encode_own, quote
 from mplog._shared.values import safe_str
-from mplog._worker import chain
+from mplog._worker import chain, fastpath
 from mplog._worker.events import Event, depth, event_of, exc_info_of, name_of_level, number, stack_of, text_of
 from mplog._worker.template import local, new_site, task_name, who
 
 Later = Coroutine[Any, Any, None]
-Site = tuple[str | None, bytes, bytes, bytes, CodeType]
-"""A call site's usual event, the template of its line, that of a line with any event, the own fields that its
-level brings along, and the code, to be kept alive."""
+Site = tuple[int, object, bytes, bytes, bytes, CodeType]
+"""A call site's level and usual event, the template of its line, that of a line with any event, what stands between
+such an event and who logs, and the code, to be kept alive."""
 Table = dict[int, Site]
-"""Sites of one logger at one level by the address of the call's instruction (see `template`)."""
+"""Sites of one logger by the address of the call's instruction (see `template`)."""
 
+_NO_EVENT = object()
 MAX_SITES = 4096
 MAX_TEXT = 1024
 """Characters of an event that is kept with its call site."""
 _OPTIONS = frozenset(("exc_info", "stack_info", "stacklevel", "event"))
 """Keywords that say how to log; all others are fields."""
 _UNUSUAL = _OPTIONS | frozenset(FIELDS) | {"exc", "levelno"}
+_STOCK = (logging.Logger, logging.RootLogger)
 _SAME = frozenset((bool, type(None)))
 """Types of which msgspec makes the JSON that `encode_own` makes, whatever the value."""
 _OF_RECORDS = frozenset(dir(logging.LogRecord)) | frozenset(
@@ -56,9 +56,9 @@ _getframe = sys._getframe
 _root = logging.root
 _to_json = msgspec.json.Encoder().encode
 _bound_around = shared()
-_tables: dict[str, dict[int, Table]] = {}
-_second: tuple[int, bytes] = (0, b"")
-_WorkerHandler, _guard = worker.WorkerHandler, worker._guard
+_tables: dict[str, Table] = {}
+_next_second = fastpath.next_second
+_guard, _ours = worker._guard, fastpath.ours
 
 
 def _caller() -> FrameType:
@@ -100,9 +100,8 @@ def _method(level: int, name: str) -> Callable[..., None]:
         handlers = logger.handlers
         if (
             here is None
-            or len(handlers) != 1
-            or type(handler := handlers[0]) is not _WorkerHandler
-            or handler.filters
+            or handlers != _ours
+            or (handler := _ours[0]).filters
             or handler.level
             or logger.filters
             or logger is not _root
@@ -124,46 +123,61 @@ def _method(level: int, name: str) -> Callable[..., None]:
                     return
             if _get_running_loop() is not None and (task := task_name()) is not None:
                 given = {**given, "task_" if "task" in given else "task": task}
-            tail = b"}\n"
+            tail = b"}"
             if given:
                 for value in given.values():
                     kind = type(value)
-                    if not (
-                        kind is str
-                        or (kind is int and -0x8000000000000000 <= value < 0x8000000000000000)
-                        or kind in _SAME
-                        or (kind is float and isfinite(value))
-                    ):
+                    if kind is str or (kind is int and -0x8000000000000000 <= value < 0x8000000000000000):
+                        continue
+                    if kind not in _SAME and (kind is not float or not isfinite(value)):
                         tail = _tail(given)
                         break
                 else:
-                    json = _to_json(given)
+                    try:
+                        json = _to_json(given)
+                    except UnicodeError:  # half of a surrogate pair
+                        json = b"\xff"
                     # What is not ASCII may need an escape.
-                    tail = b"," + json[1:] + b"\n" if json.isascii() and 127 not in json else _tail(given)
+                    tail = json.replace(b"{", b",", 1) if json.isascii() and 127 not in json else _tail(given)
             code = frame.f_code
-            site = self._tables[level].get(id(code) + frame.f_lasti) or self._site(level, frame, event)
-            usual, whole, other, extra, _ = site
+            site = self._sites.get(id(code) + frame.f_lasti)
+            if site is None or site[0] != level:
+                site = self._site(level, frame, event)
+            _, usual, whole, other, middle, _ = site
+            journal = here.journal or here.open()  # before the clock is read: opening takes its time
             key = monotonic_ns()
-            now = key + clock.offset
-            start, second = _second
-            micros = (now - start) // 1000
+            start, zeros, second = fastpath.second
+            micros = (key - start) // 1000
             if not 0 <= micros < 1_000_000:
-                second, micros = _next_second(now)
+                zeros, second, micros = _next_second(key)
             try:
                 thread, thread_name, process_name, names = local.who
                 if thread._name is not thread_name or _process._current_process._name is not process_name:
                     names = _introduce()
             except AttributeError:
                 names = _introduce()
-            if event is usual and not args:
-                head = whole % (key, second, micros, names)
-            else:
+            if event is not usual or args:
                 text = event if type(event) is str and not args else text_of(event, args)
-                head = other % (key, second, micros, quote(text).encode(), names)
-            if extra:
-                tail = extra + tail
-            if len(head) + len(tail) + 20 <= here.max_record:
-                (here.journal or here.open()).write(head, tail, level)
+                names = b"%b%b%b" % (quote(text).encode(), middle, names)
+                whole = other
+            seq = journal.seq + 1
+            line = whole % (zeros, key, second, micros, names, seq, tail)
+            length = len(line)
+            if length <= here.max_record:
+                # The claim, as in `JournalWriter.write`: no call from here to the copy.
+                begin = journal.used
+                end = begin + length
+                if journal.seq + 1 == seq and end <= journal.size:
+                    journal.seq = seq
+                    journal.used = end
+                    try:
+                        journal.memory[begin:end] = line  # type: ignore[index]
+                    except BaseException:
+                        journal.blank(journal.memory, begin, end, seq)
+                else:
+                    cut = whole.rindex(b"%d")
+                    head = whole[:cut] % (zeros, key, second, micros, names)
+                    journal.write(head, b"%b%b\n" % (whole[cut + 2 : -3], tail), level)
                 if key >= here.check_at:
                     here.check(key)
                 return
@@ -203,9 +217,14 @@ class BoundLogger(structlog.BoundLoggerBase):
     _logger: logging.Logger
     _processors: Any
 
+    def __new__(cls, logger: logging.Logger, processors: Any, context: Any) -> Self:  # noqa: ARG004  # `__init__` takes them
+        """Choose the class: only loggers of an application's own class need a slower one."""
+        kind: Any = _WithOwnLogger if cls is BoundLogger and type(logger) not in _STOCK else cls
+        return super().__new__(kind)  # type: ignore[no-any-return]
+
     def __init__(self, logger: logging.Logger, processors: Any, context: Any) -> None:
         super().__init__(logger, processors, context)
-        self._tables = _tables.get(logger.name) or _tables.setdefault(logger.name, defaultdict(dict))
+        self._sites = _tables.setdefault(logger.name, {})
 
     debug = _method(10, "debug")
     info = msg = _method(20, "info")
@@ -255,12 +274,6 @@ class BoundLogger(structlog.BoundLoggerBase):
         """Return the level from which on events are written."""
         return self._logger.getEffectiveLevel()
 
-    def __getattr__(self, name: str) -> Any:
-        """Return what else the `logging.Logger` of this name has: `setLevel`, `handlers`, .."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._logger, name)
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle to the logger's name and what is bound; the other process has processors of its own."""
         own = None if self._processors is chain.CHAIN else self._processors
@@ -269,17 +282,16 @@ class BoundLogger(structlog.BoundLoggerBase):
     def _site(self, level: int, place: Any, event: Any) -> Site:
         """Make and keep what is the same for all records of a call site, the event's text among it."""
         found = new_site({}, self._logger.name, level, place)
-        table = self._tables[level]
-        if len(table) >= MAX_SITES:
-            table.clear()
-        parts = [part.replace("%", "%%").encode() for part in (found.before, found.middle, found.after)]
-        any_event = b'%%016x {"time":"%%b.%%06dZ%b%%b%b%%b%b' % tuple(parts)
-        usual, whole = None, any_event
+        if len(self._sites) >= MAX_SITES:
+            self._sites.clear()
+        before, middle, after, own = [part.replace("%", "%%") for part in found[:4]]
+        start, end = f'%b%x {{"time":"%b.%06dZ{before}', f"%b{after}%d{own}%b\n"
+        other = f"{start}{end}".encode()
+        site: Site = (level, _NO_EVENT, other, other, found.middle.encode(), found.code)
         if type(event) is str and len(event) <= MAX_TEXT:
-            parts.insert(1, quote(event).replace("%", "%%").encode())
-            usual, whole = event, b'%%016x {"time":"%%b.%%06dZ%b%b%b%%b%b' % tuple(parts)
-        site = (usual, whole, any_event, found.own.encode(), found.code)
-        table[id(place.f_code) + place.f_lasti] = site
+            whole = f"{start}{quote(event).replace('%', '%%')}{middle}{end}".encode()
+            site = (level, event, whole, *site[3:])
+        self._sites[id(place.f_code) + place.f_lasti] = site
         return site
 
     def _in_full(self, level: int, method: str, event: Any, args: Any, kw: dict[str, Any], place: Any) -> None:
@@ -361,9 +373,39 @@ class BoundLogger(structlog.BoundLoggerBase):
         return self._write(level, method, event, args, kw, place)
 
 
+class _WithOwnLogger(BoundLogger):
+    """A bound logger around a logger of the application's class, with what that class has beside the usual.
+
+    A class with a `__getattr__` is slow before Python 3.12: each attribute takes the long way.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._logger, name)
+
+
+class _OfLogger:
+    """An attribute or method of the `logging.Logger` behind a bound logger."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, bound: BoundLogger | None, owner: type) -> Any:
+        return self if bound is None else getattr(bound._logger, self._name)
+
+    def __set__(self, bound: BoundLogger, value: Any) -> None:
+        setattr(bound._logger, self._name, value)
+
+
+for _name in dir(logging.root):
+    if not (_name.startswith("_") or hasattr(BoundLogger, _name)):
+        setattr(BoundLogger, _name, _OfLogger(_name))
+
+
 def _tail(own: dict[str, Any]) -> bytes:
     """Return a line's end with the own fields, with all escapes."""
-    return f"{encode_own(own)}}}\n".encode()
+    return f"{encode_own(own)}}}".encode()
 
 
 def _introduce() -> bytes:
@@ -371,15 +413,6 @@ def _introduce() -> bytes:
     thread, names = threading.current_thread(), who().encode()
     local.who = (thread, thread.name, _process.current_process().name, names)
     return names
-
-
-def _next_second(now: int) -> tuple[bytes, int]:
-    """Keep the text of a new second; return it and the microseconds in it."""
-    global _second
-    start = now - now % 1_000_000_000
-    second = strftime("%Y-%m-%dT%H:%M:%S", gmtime(start // 1_000_000_000)).encode()
-    _second = (start, second)
-    return second, (now - start) // 1000
 
 
 def _reconnect() -> None:

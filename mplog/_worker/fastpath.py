@@ -31,6 +31,9 @@ MOST_SITES = 4096
 LARGE = 64 * 1024
 """Characters of a message above which it goes the standard way, where it is cut to `max_record`."""
 
+BEHIND = len("%d%b\n")
+"""Characters of a template behind the key `seq`."""
+
 _PLAIN = frozenset((int, str, float, bool, type(None)))
 _ASYNC = sys.version_info >= (3, 12)
 
@@ -48,11 +51,14 @@ _SOURCE = _stock["_log"].__code__.co_filename
 # What the methods below use is global, not bound to closures: a disabled call would pay for each cell.
 _worker: Any = None
 _handler: Any = None
+ours: list[Any] = [None]
+"""The root logger's handlers while mplog's is the only one."""
 _process: Any = None
 _guard: Any = None
 _after_fork: Any = None
 _root = logging.root
-_base, _stamp = 0, b""
+second: tuple[int, bytes, bytes] = (0, b"", b"")
+"""The key at the start of this second, the zeros in front of a key, and the text for the second."""
 _sites: dict[tuple[int, int, str], tuple[bytes, CodeType]] = {}
 _stock_types: dict[type, bool] = {}
 _local = threading.local()
@@ -75,6 +81,7 @@ def install(worker: Worker, handler: WorkerHandler | None, *, guard: mmap, after
     from multiprocessing import process  # what `record.processName` asks
 
     _worker, _handler, _process, _guard, _after_fork = worker, handler, process, guard, after_fork
+    ours[:] = [handler]
     forget()
     refresh()
     methods: dict[str, Any] = {"_log": _make_log(handler)}
@@ -101,7 +108,9 @@ def forget() -> None:
 
 
 def refresh() -> None:
-    """Follow `logging.addLevelName`; called now and then."""
+    """Follow `logging.addLevelName`, and the clock; called now and then."""
+    global second
+    second = (0, b"", b"")
     names = {level: logging.getLevelName(level) for level in (10, 20, 30, 40, 50)}
     if names != _level_names:
         _level_names.update(names)
@@ -160,8 +169,7 @@ def _emit(self: Any, level: int, msg: Any, args: Any, kwargs: Any) -> None:
         if logger.handlers or not logger.propagate:
             return self._log(level, msg, args)  # type: ignore[no-any-return]
         logger = logger.parent
-    handlers = _root.handlers
-    if len(handlers) != 1 or handlers[0] is not _handler:
+    if _root.handlers != ours:
         return self._log(level, msg, args)  # type: ignore[no-any-return]
     if args:
         try:
@@ -197,14 +205,28 @@ def _emit(self: Any, level: int, msg: Any, args: Any, kwargs: Any) -> None:
             who = _introduce()
         journal = _worker.journal or _worker.open()  # before the clock is read: opening takes its time
         key = monotonic_ns()
-        now = key + clock.offset
-        micros = (now - _base) // 1000
+        began, zeros, stamp = second
+        micros = (key - began) // 1000
         if not 0 <= micros < 1_000_000:
-            micros = _next_second(now)
-        head = site[0] % (key, _stamp, micros, text.encode(), who)
+            zeros, stamp, micros = next_second(key)
         bound = fragment()
-        tail = f"{bound}}}\n".encode() if bound else b"}\n"
-        journal.write(head, tail, level)
+        tail = f"{bound}}}".encode() if bound else b"}"
+        seq = journal.seq + 1
+        line = site[0] % (zeros, key, stamp, micros, text.encode(), who, seq, tail)
+        # The claim, as in `JournalWriter.write`: no call from here to the copy.
+        length = len(line)
+        start = journal.used
+        end = start + length
+        if journal.seq + 1 == seq and end <= journal.size:
+            journal.seq = seq
+            journal.used = end
+            try:
+                journal.memory[start:end] = line
+            except BaseException:
+                journal.blank(journal.memory, start, end, seq)
+        else:
+            head = site[0][:-BEHIND] % (zeros, key, stamp, micros, text.encode(), who)
+            journal.write(head, tail + b"\n", level)
         if key >= _worker.check_at:
             _worker.check(key)
     except Exception as error:  # the application must not suffer from its log
@@ -243,13 +265,17 @@ def _in_task() -> bool:
     return _modules["asyncio.events"]._get_running_loop() is not None
 
 
-def _next_second(now: int) -> int:
-    """Keep the text of a new second; return the microseconds in it."""
-    global _base, _stamp
-    base = now - now % 1_000_000_000
-    stamp = strftime("%Y-%m-%dT%H:%M:%S", gmtime(base // 1_000_000_000)).encode()
-    _base, _stamp = base, stamp
-    return (now - base) // 1000
+def next_second(key: int) -> tuple[bytes, bytes, int]:
+    """Keep what is the same for a second's lines, see `second`; return it for this key, and the microseconds."""
+    global second
+    now = key + clock.offset
+    past = now % 1_000_000_000
+    start = key - past
+    zeros = b"0" * (16 - len(b"%x" % key))
+    text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(now // 1_000_000_000)).encode()
+    if len(b"%x" % start) == len(b"%x" % (start + 999_999_999)):  # else the keys grow by a digit in this second
+        second = (start, zeros, text)
+    return zeros, text, past // 1000
 
 
 def _remember(frame: Any, level: int, name: str) -> tuple[bytes, CodeType]:
@@ -258,7 +284,7 @@ def _remember(frame: Any, level: int, name: str) -> tuple[bytes, CodeType]:
         _sites.clear()
     site = new_site({}, name, level, frame)
     texts = [text.replace("%", "%%") for text in (site.before, site.middle, site.after)]
-    template = '%016x {"time":"%b.%06dZ' + "%b".join(texts)
+    template = '%b%x {"time":"%b.%06dZ' + "%b".join(texts) + "%d%b\n"
     kept = _sites[address(frame), level, name] = (template.encode(), site.code)
     return kept
 
