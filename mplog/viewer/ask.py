@@ -125,7 +125,7 @@ def _values(view: View, output: Output) -> int:
 
 def explain(view: View) -> str:
     """Return what the command would do: how each source is read, what is looked for, what is decoded."""
-    from mplog.viewer import parallel
+    from mplog.viewer import forks, parallel
     from mplog.viewer.timespec import Calendar
 
     calendar = Calendar(view.zone)
@@ -145,7 +145,7 @@ def explain(view: View) -> str:
     lines.append(f"order: {'newest first' if view.args.reverse else 'as written'}" + _ways(view))
     with Output() as output:
         if parallel.fits(view, view.look(output)):
-            lines.append(f"processes: {parallel.workers()}, order kept")
+            lines.append(f"processes: {forks.workers()}, order kept")
     return "\n".join(lines) + "\n"
 
 

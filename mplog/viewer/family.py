@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mplog.viewer import times
+from mplog.viewer.households import FamilyPart, Share
 from mplog.viewer.lines import Record
 from mplog.viewer.lives import ending
 
@@ -85,14 +86,34 @@ class Family:
         life.last_seq = record.seq or life.last_seq
         return life
 
+    def part(self) -> FamilyPart:
+        """Return an empty part of the counts."""
+        return FamilyPart()
+
+    def merge(self, packed: Any) -> bool:
+        """Add the shares of a part; False if the lines must be seen one by one."""
+        shares = [Share(*share) for share in packed]
+        lives = [self._current.get(_key(share.pid, share.process)) for share in shares]
+        if any(share.again or not _clear(life, share) for life, share in zip(lives, shares, strict=True)):
+            return False
+        for life, share in zip(lives, shares, strict=True):
+            if life is None or _is_another(life, share.first_seq, share.first_time):
+                life = self._begin(_key(share.pid, share.process), share.process, share.pid)
+            life.records += sum(share.counts)
+            life.warnings += share.counts[1]
+            life.errors += share.counts[2]
+            if share.earliest is not None and share.latest is not None:
+                life.first = share.earliest if life.first is None else min(life.first, share.earliest)
+                life.last = share.latest if life.last is None else max(life.last, share.latest)
+            life.last_msg = share.last_msg
+            life.last_seq = share.last_seq or life.last_seq
+        return True
+
     def _life(self, record: Record) -> Life:
-        key = (record.pid, "" if record.pid is not None else record.process)
+        key = _key(record.pid, record.process)
         life = self._current.get(key)
-        if life is not None:
-            again = record.seq == 1 and life.last_seq >= 1 and (record.time or 0.0) > (life.last or 0.0)
-            after = life.end is not None and life.ended is not None and (record.time or 0.0) > life.ended
-            if not again and not after:
-                return life
+        if life is not None and not _is_another(life, record.seq, record.time):
+            return life
         return self._begin(key, record.process, record.pid)
 
     def _begin(self, key: tuple[int | None, str], process: str, pid: int | None) -> Life:
@@ -172,6 +193,26 @@ class Family:
                 parent = None
             (roots if parent is None else parent.children).append(life)
         return roots
+
+
+def _key(pid: int | None, process: str) -> tuple[int | None, str]:
+    return (pid, "" if pid is not None else process)
+
+
+def _is_another(life: Life, seq: int | None, time: float | None) -> bool:
+    """Say whether a record with the pid of a life is another process's: numbers begin anew, or that one has ended."""
+    if seq == 1 and life.last_seq >= 1 and (time or 0.0) > (life.last or 0.0):
+        return True
+    return life.end is not None and life.ended is not None and (time or 0.0) > life.ended
+
+
+def _clear(life: Life | None, share: Share) -> bool:
+    """Say whether all records of a share belong to one life: none lies before its end and another one behind."""
+    if life is None or life.end is None or life.ended is None:
+        return True
+    if share.untimed or share.earliest is None or share.latest is None:
+        return False
+    return share.latest <= life.ended or share.earliest > life.ended
 
 
 def _parent_by_name(life: Life, by_identity: dict[str, list[Life]]) -> Life | None:

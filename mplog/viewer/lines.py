@@ -65,12 +65,18 @@ def _lenient(raw: bytes) -> dict[str, Any] | None:
     import json
 
     try:
-        value = json.loads(raw)
+        value = json.loads(raw, parse_int=_lenient_int)
     except (ValueError, RecursionError):
         return None
     return value if type(value) is dict else None
 
 
+def _lenient_int(digits: str) -> float:
+    """Return a number; one that Python refuses to convert for its length is infinite."""
+    return int(digits) if len(digits) < 4000 else float(digits)
+
+
+_SCHEMA = frozenset(name for name in Record.__struct_encode_fields__ if name[0] != "(")
 _decode_record = msgspec.json.Decoder(Record).decode
 
 
@@ -92,6 +98,8 @@ def decode_own(raw: bytes, offset: int, source: str) -> Record | None:
         else:
             record = _decode_record(raw[:comma] + b"}")
             record.fields = fields = _decode(b"{" + raw[comma + 1 :])
+            if not _SCHEMA.isdisjoint(fields):
+                return None  # of members that occur twice the last one counts, as everywhere in JSON
             exc = fields.pop("exc", None) if b'"exc":' in raw else None
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
         return None

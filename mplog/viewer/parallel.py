@@ -6,15 +6,13 @@ Runs in the command `mplog`.
 from __future__ import annotations
 
 import os
-import signal
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from mplog.viewer import layouts
-from mplog.viewer.exceptions import ViewerError
-from mplog.viewer.formats import Renderer, renderer
+from mplog.viewer.forks import LARGE, Team, workers
+from mplog.viewer.formats import renderer
 from mplog.viewer.pretty import Pretty, date_line, measure
 from mplog.viewer.reading import is_compressed
 from mplog.viewer.scan import Damage, Plan, Scanner
@@ -25,21 +23,10 @@ if TYPE_CHECKING:
     from mplog.viewer.output import Output, Progress
     from mplog.viewer.view import View
 
-LARGE = 16 << 20
 _BLOCK = 1 << 20
 _PIECES = 8
 _PIECE = 1 << 16
 _HEADER = struct.Struct("<QQQQq10sQ10s")
-
-
-def workers() -> int:
-    """Return how many processes read: one a core, MPLOG_JOBS if it is set."""
-    wanted = os.environ.get("MPLOG_JOBS", "")
-    if wanted.isascii() and wanted.isdigit():
-        return max(1, min(64, int(wanted)))
-    with suppress(AttributeError, OSError):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def fits(view: View, look: Look) -> bool:
@@ -114,7 +101,7 @@ def show(view: View, plan: Plan, look: Look, output: Output, progress: Progress)
         with open(path, "rb", buffering=0) as stream:
             begin, end = span(stream, path, plan)
             end = os.fstat(stream.fileno()).st_size if end is None else end
-            team = _Team(stream.fileno(), path, begin, end, plan, look, view.fail_on is not None)
+            team = _Team(stream.fileno(), path, begin, end, plan, look, view.fail_on is not None).start()
             try:
                 for header, payload in team.results():
                     done += _BLOCK
@@ -133,7 +120,7 @@ def show(view: View, plan: Plan, look: Look, output: Output, progress: Progress)
                     view.worst = max(view.worst, header[4])
                     progress.at(done)
             finally:
-                team.end()
+                team.dismiss()
     progress.clear()
     output.write(renderer(look).end())
 
@@ -167,111 +154,36 @@ def _measure(view: View, look: Look) -> None:
     measure(look, records)
 
 
-class _Team:
-    """A few forked processes; number i takes the blocks i, i + n, i + 2n, and answers through its own pipe.
-
-    A process waits in `write` while its pipe is full, so memory is bounded and the order is the file's.
-    """
+class _Team(Team):
+    """Render the blocks of one file."""
 
     def __init__(self, fd: int, path: str, begin: int, end: int, plan: Plan, look: Look, levels: bool) -> None:
-        self._fd, self._path, self._begin, self._end = fd, path, begin, end
+        super().__init__(fd, path, begin, end, _BLOCK)
         self._plan, self._look, self._levels = plan, look, levels
-        self.blocks = -(-(end - begin) // _BLOCK)
-        self._text = layouts.sniff(_from_record(pread(fd, _PIECE, begin))) == layouts.TEXT
-        count = max(1, min(workers(), self.blocks))
-        self._pipes: list[int] = []
-        self._pids: list[int] = []
-        for number in range(count):
-            reading, writing = os.pipe()
-            with suppress(OSError, AttributeError, ImportError):
-                import fcntl
+        self.text = layouts.sniff(_from_record(pread(fd, _PIECE, begin))) == layouts.TEXT
 
-                fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 1 << 20)
-            pid = os.fork()
-            if pid == 0:
-                self._work(number, count, reading, writing)
-            os.close(writing)
-            self._pipes.append(reading)
-            self._pids.append(pid)
+    def prepare(self) -> None:
+        """Make what selects and what renders."""
+        self._scanner = Scanner(self.path, self._plan, whole=True)
+        self._render = renderer(self._look)
+        if isinstance(self._render, Pretty):
+            self._render.muted = True
 
-    def _work(self, number: int, count: int, reading: int, writing: int) -> NoReturn:
-        """Answer for the blocks of one process. Runs in the forked process and never returns."""
-        code = 1
-        try:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            for pipe in (*self._pipes, reading):
-                os.close(pipe)
-            scanner = Scanner(self._path, self._plan, whole=True)
-            render = renderer(self._look)
-            if isinstance(render, Pretty):
-                render.muted = True
-            for block in range(number, self.blocks, count):
-                self._answer(block, scanner, render, writing)
-            code = 0
-        except BrokenPipeError:
-            code = 0
-        except BaseException as error:  # A forked process must end here, whatever happens in it.
-            with suppress(BaseException):
-                os.write(2, f"mplog: a reading process failed: {error!r}\n".encode("utf-8", "backslashreplace"))
-        finally:
-            os._exit(code)
-
-    def _answer(self, number: int, scanner: Scanner, render: Renderer, writing: int) -> None:
-        damage = self._plan.damage
+    def answer(self, number: int) -> tuple[bytes, bytes]:
+        """Return a header, and the records of a block as they are shown."""
+        damage, scanner, render = self._plan.damage, self._scanner, self._render
         damage.count = damage.offset = 0
-        begin, end = self._line_start(number), self._line_start(number + 1)
-        records = scanner.block(pread(self._fd, end - begin, begin), begin) if end > begin else []
+        begin, end = self.bounds(number)
+        records = scanner.block(pread(self.fd, end - begin, begin), begin) if end > begin else []
         records += scanner.finish()
         payload = render.render(records).encode("utf-8", "backslashreplace") if records else b""
         first, at, last = render.take_dates() if isinstance(render, Pretty) else ("", 0, "")
         worst = max((record.levelno for record in records), default=-1) if self._levels else -1
         counts = (len(payload), len(records), damage.count, damage.offset, worst)
-        header = _HEADER.pack(*counts, first.encode()[:10], at, last.encode()[:10])
-        for part in (header, payload):
-            view = memoryview(part)
-            while view:
-                view = view[os.write(writing, view) :]
-
-    def _line_start(self, number: int) -> int:
-        """Return where the first record begins that starts in a block or behind it."""
-        at = self._begin + number * _BLOCK
-        if number == 0 or at >= self._end:
-            return self._begin if number == 0 else self._end
-        at -= 1
-        while at < self._end:
-            piece = pread(self._fd, 1 << 14, at)
-            newline = piece.find(b"\n")
-            while newline >= 0 and self._text and not layouts.begins(piece, newline + 1):
-                newline = piece.find(b"\n", newline + 1)
-            if newline >= 0:
-                return min(self._end, at + newline + 1)
-            # A header that lies across two pieces must be seen whole.
-            at += max(1, len(piece) - 32) if self._text else len(piece)
-            if not piece or len(piece) < 64:
-                break
-        return self._end
+        return _HEADER.pack(*counts, first.encode()[:10], at, last.encode()[:10]), payload
 
     def results(self) -> Iterator[tuple[tuple[Any, ...], bytes]]:
         """Yield (header, payload) of each block in the order of the file."""
         for block in range(self.blocks):
-            pipe = self._pipes[block % len(self._pipes)]
-            header = _HEADER.unpack(self._exactly(pipe, _HEADER.size))
-            yield header, self._exactly(pipe, header[0])
-
-    def _exactly(self, pipe: int, size: int) -> bytes:
-        parts = []
-        while size:
-            part = os.read(pipe, min(size, 1 << 20))
-            if not part:
-                raise ViewerError(f"{self._path}: a process that read it died; MPLOG_JOBS=1 reads in one")
-            parts.append(part)
-            size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def end(self) -> None:
-        """Close the pipes and wait for the processes."""
-        for pipe in self._pipes:
-            os.close(pipe)
-        for pid in self._pids:
-            with suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+            header = _HEADER.unpack(self.receive(block, _HEADER.size))
+            yield header, self.receive(block, header[0])

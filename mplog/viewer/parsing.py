@@ -36,6 +36,8 @@ class Parser:
 
     def feed(self, raw: bytes, offset: int) -> Sequence[Record]:
         """Return the records that this line (without its newline) completes."""
+        if raw[-1:] == b"\r":
+            raw = raw[:-1]
         if self._json and raw[:1] == b"{" and self._held is None:
             own = decode_own(raw, offset, self.source)
             if own is not None:
@@ -48,6 +50,11 @@ class Parser:
                 return (record or jsonlines.foreign_record(data, raw, offset, self.source),)
         return self._slow(raw, offset)
 
+    def pass_json(self) -> Sequence[Record]:
+        """Note that lines of JSON were read elsewhere, and return the record that they complete."""
+        self._json_seen = True
+        return self.flush()
+
     def begins(self, raw: bytes) -> bool:
         """Say whether a line begins a record, rather than continuing the one above it."""
         if self._json and raw[:1] == b"{":
@@ -55,8 +62,6 @@ class Parser:
         return self._only_json or self._text(raw, 0, self.source) is not None
 
     def _slow(self, raw: bytes, offset: int) -> Sequence[Record]:
-        if raw[-1:] == b"\r":
-            raw = raw[:-1]
         stripped = raw.lstrip()
         if not stripped:
             return self._continue(raw, offset) if self._held is not None else ()

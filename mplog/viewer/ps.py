@@ -44,7 +44,9 @@ def run(args: argparse.Namespace) -> int:
     if _wants_all_sessions(args):
         return _run_sessions(args, page)
     sessions = _take_sessions(args)
-    family = Family().collect(summary.records(args)) if args.paths or not sessions else Family()
+    family = Family()
+    if args.paths or not sessions:
+        summary.gather(args, family)
     for session in sessions:
         _add_running(family, session)
     rows = _rows(family, args)
@@ -66,7 +68,9 @@ def _run_sessions(args: argparse.Namespace, page: Page) -> int:
     for session in found:
         args.paths = [session.spool.path]
         _take_sessions(args)
-        family = Family().collect(summary.records(args)) if args.paths else Family()
+        family = Family()
+        if args.paths:
+            summary.gather(args, family)
         _add_running(family, session)
         rows = _rows(family, args)
         reports += [{"session": str(session), **report(life)} for life, _ in rows]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os.path
 import sys
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from mplog.viewer import levels, summary, tables
+from mplog.viewer.counting import StatsPart
+from mplog.viewer.counting import kind as kind_of
 from mplog.viewer.lines import Record
 from mplog.viewer.tables import Page, duration, number, plural, rate, rfc3339
 from mplog.viewer.templates import Templates
@@ -41,20 +43,24 @@ class Tally:
         self.counts: dict[Any, list[int]] = {}
         self.others = 0
 
-    def add(self, key: object, kind: int) -> None:
-        """Count a record; kind 0 is plain, 1 a warning, 2 an error."""
+    def add(self, key: object, kind: int, count: int = 1) -> None:
+        """Count a record, or several; kind 0 is plain, 1 a warning, 2 an error."""
         found = self.counts.get(key)
         if found is None:
             if len(self.counts) >= self._limit:
                 self._prune()
             found = self.counts[key] = [0, 0, 0]
-        found[kind] += 1
+        found[kind] += count
 
     def _prune(self) -> None:
         ranked = sorted(self.counts.items(), key=lambda item: -sum(item[1]))
         half = self._limit // 2
         self.others += sum(sum(counts) for _, counts in ranked[half:])
         self.counts = dict(ranked[:half])
+
+    def has_room(self, keys: set[Any]) -> bool:
+        """Say whether all of these keys can be kept apart."""
+        return len(self.counts) + sum(key not in self.counts for key in keys) <= self._limit
 
     def ranked(self) -> list[tuple[Any, list[int]]]:
         """Return keys and counts, the most frequent first."""
@@ -72,6 +78,7 @@ class Stats:
         self.sites = Tally()
         self.templates = Templates()
         self.timeline = Timeline()
+        self._part = StatsPart()
 
     def collect(self, records: Iterable[Record]) -> Stats:
         """Count the records."""
@@ -85,25 +92,61 @@ class Stats:
     def _add(self, record: Record) -> None:
         self.records += 1
         self.size += len(record.raw) + 1
-        levelno, level = record.levelno, record.level
+        level, kind = record.level, kind_of(record.levelno)
         self.levels[level] = self.levels.get(level, 0) + 1
-        kind = 2 if levelno >= 40 else 1 if levelno >= 30 else 0
         if record.process or record.pid is not None:
             self.processes.add(record.process or str(record.pid), kind)
         self.loggers.add(record.logger, kind)
-        place: Hashable = record.logger
-        if record.file and record.line is not None:
-            place = (record.file, record.line, record.func)
+        place = _place((record.file, record.line, record.func), record.logger)
+        if type(place) is tuple:
             self.sites.add(place, kind)
         self.templates.add(record.msg, place, level)
         if record.time is None:
             self.untimed += 1
         else:
-            self.timeline.add(record.time, levelno)
+            self.timeline.add(record.time, record.levelno)
         if record.exc is not None:
             self.exceptions += 1
         if record.logger == "mplog":
             self._event(record.fields)
+
+    def part(self) -> StatsPart:
+        """Return an empty part of the counts."""
+        # The whole log has at least as wide buckets as any part of it.
+        self._part = StatsPart(self._part.timeline.width)
+        return self._part
+
+    def merge(self, packed: Any) -> bool:
+        """Add a part; False if more is kept apart than there is room for: then the order of the records counts."""
+        records, size, untimed, exceptions, dropped, deaths, who, what, timeline = packed
+        named = {process or str(pid) for *_, process, pid, _ in who if process or pid is not None}
+        sites = {tuple(place) for place, *_ in what if place[0] and place[1] is not None}
+        templates = {(_place(place, logger), level, masked) for place, logger, level, _, masked, *_ in what}
+        if not (
+            self.processes.has_room(named)
+            and self.loggers.has_room({logger for _, _, logger, *_ in who})
+            and self.sites.has_room(sites)
+            and self.templates.has_room(templates)
+        ):
+            return False
+        self.records += records
+        self.size += size
+        self.untimed += untimed
+        self.exceptions += exceptions
+        self.dropped += dropped
+        self.deaths += deaths
+        for level, kind, logger, process, pid, count in who:
+            self.levels[level] = self.levels.get(level, 0) + count
+            self.loggers.add(logger, kind, count)
+            if process or pid is not None:
+                self.processes.add(process or str(pid), kind, count)
+        for place, logger, level, kind, masked, count, first in what:
+            key = _place(place, logger)
+            if type(key) is tuple:
+                self.sites.add(key, kind, count)
+            self.templates.add_masked(masked, first, key, level, count)
+        self.timeline.merge(timeline)
+        return True
 
     def _event(self, fields: dict[str, Any]) -> None:
         if fields.get("event") == "dropped" and type(fields.get("dropped")) is int:
@@ -116,9 +159,15 @@ class Stats:
         return sorted(self.levels.items(), key=lambda item: (-levels.number(item[0]), item[0]))
 
 
+def _place(place: Sequence[Any], logger: str) -> Hashable:
+    """Return the call site, else the logger."""
+    return tuple(place) if place[0] and place[1] is not None else logger
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the statistics of the logs; the exit status is 1 when there is no record."""
-    stats = Stats().collect(summary.records(args))
+    stats = Stats()
+    summary.gather(args, stats)
     if args.json:
         tables.print_json(report(stats, args.top))
     else:

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterator
 from itertools import chain
 
-from mplog.viewer import selection, timespec
+from mplog.viewer import folding, selection, timespec
 from mplog.viewer.conditions import All, Condition
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
 from mplog.viewer.merging import merged
 from mplog.viewer.output import Progress
-from mplog.viewer.reading import expand
+from mplog.viewer.reading import Source, expand
 from mplog.viewer.scan import Plan
 from mplog.viewer.tables import clean
 from mplog.viewer.walk import forward
@@ -84,11 +84,39 @@ def records(args: argparse.Namespace, *also: Condition) -> Iterator[Record]:
     Raises:
         ViewerError: as `expand`; or an option is not understood.
     """
-    sources = expand(paths(args), rotated=args.rotated)
+    sources, chosen = expand(paths(args), rotated=args.rotated), _chosen(args, *also)
+    yield from _records(args, sources, chosen)
+
+
+def gather(args: argparse.Namespace, target: folding.Target) -> None:
+    """Count the records that the arguments select, as `records` yields them.
+
+    Raises:
+        ViewerError: as `records`.
+    """
+    sources, chosen = expand(paths(args), rotated=args.rotated), _chosen(args)
+    untimed = chosen.since is None and chosen.until is None
+    if chosen.everything and untimed and folding.fits(sources, args.input):
+        progress = _progress(sources)
+        folding.fold(target, sources[0], args.input, progress)
+        progress.clear()
+    else:
+        target.collect(_records(args, sources, chosen))
+
+
+def _chosen(args: argparse.Namespace, *also: Condition) -> selection.Selection:
     chosen = selection.build(args, args.conditions, timespec.zone_of(None, utc=args.utc))
     chosen.condition = All((*chosen.condition.parts, *also))
+    return chosen
+
+
+def _progress(sources: list[Source]) -> Progress:
     total = sum(os.path.getsize(path) for source in sources for path in source.files if path != "-")
-    progress = Progress(total, shown=len(sources) == 1)
+    return Progress(total, shown=len(sources) == 1)
+
+
+def _records(args: argparse.Namespace, sources: list[Source], chosen: selection.Selection) -> Iterator[Record]:
+    progress = _progress(sources)
     streams = [
         chain.from_iterable(forward(source, Plan(chosen, input_format=args.input), progress)) for source in sources
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Sequence
 
 _MASK = re.compile(
     r"(?P<id>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b)"
@@ -18,10 +18,43 @@ _LIKE = 0.6  # share of equal words from which two messages are one template
 _LONGEST = 500
 
 
+class _Masks(dict[str, str]):
+    """Keep what messages became under their shape: `_MASK` tells no digit from another but the 0 of `0x`."""
+
+    def __missing__(self, shape: str) -> str:
+        if len(self) >= _KEPT:
+            self.clear()
+        found = self[shape] = _masked(shape)
+        return found
+
+
+_DIGITS = str.maketrans("023456789", "111111111")
+_KEPT = 10_000
+_masks = _Masks()
+
+
 def mask(message: str) -> str:
     """Return the first line of a message; ids, times, paths, addresses, numbers replaced by their kind."""
+    line = _first_line(message)
+    return _masked(line) if "0x" in line or "0X" in line else _masks[line.translate(_DIGITS)]
+
+
+def masks(messages: Sequence[str]) -> list[str]:
+    """Return the masks of many messages."""
+    shapes = "\n".join(messages)
+    longest = max(map(len, messages), default=0)
+    if not messages or longest > _LONGEST or shapes.count("\n") >= len(messages) or "0x" in shapes or "0X" in shapes:
+        return [mask(message) for message in messages]
+    return list(map(_masks.__getitem__, shapes.translate(_DIGITS).split("\n")))
+
+
+def _first_line(message: str) -> str:
     end = message.find("\n", 0, _LONGEST)
-    return _MASK.sub(lambda match: f"<{match.lastgroup}>", message[: end if end >= 0 else _LONGEST])
+    return message[: end if end >= 0 else _LONGEST]
+
+
+def _masked(line: str) -> str:
+    return _MASK.sub(lambda match: f"<{match.lastgroup}>", line)
 
 
 class Template:
@@ -66,18 +99,26 @@ class Templates:
 
     def add(self, message: str, place: Hashable, level: str) -> None:
         """Count a message under its template; every level has its own."""
-        masked = mask(message)
+        self.add_masked(mask(message), message, place, level)
+
+    def add_masked(self, masked: str, message: str, place: Hashable, level: str, count: int = 1) -> None:
+        """Count messages of the same mask, the first of which is given."""
         key = (place, level, masked)
         template = self._known.get(key)
         if template is None:
             template = self._find(masked, message, place, level)
             if template is None:
-                self.others += 1
+                self.others += count
                 return
             if len(self._known) > 4 * self._limit:
                 self._known.clear()
             self._known[key] = template
-        template.count += 1
+        template.count += count
+
+    def has_room(self, keys: Iterable[tuple[Hashable, str, str]]) -> bool:
+        """Say whether all of these masks fit: then the order in which messages come again does not matter."""
+        new = sum(key not in self._known for key in keys)
+        return self._size + new <= self._limit and len(self._known) + new <= 4 * self._limit
 
     def _find(self, masked: str, message: str, place: Hashable, level: str) -> Template | None:
         words = masked.split()

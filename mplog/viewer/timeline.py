@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from mplog.viewer.tables import Page, columns
 
 _MOST = 20_000
@@ -21,11 +24,16 @@ _KINDS = 3
 
 
 class Timeline:
-    """Count records, warnings and errors over time; nothing need be known of the span beforehand."""
+    """Count records, warnings and errors over time; nothing need be known of the span beforehand.
 
-    def __init__(self, most: int = _MOST) -> None:
+    Args:
+        most: how many buckets it may have.
+        width: of a bucket, in milliseconds, to begin with; one of `_WIDTHS`.
+    """
+
+    def __init__(self, most: int = _MOST, width: int = 1) -> None:
         self._most = most
-        self._width = 1
+        self.width = width
         self.first = float("inf")
         self.last = float("-inf")
         self._buckets: dict[int, list[int]] = {}
@@ -36,31 +44,58 @@ class Timeline:
             self.first = time
         if time > self.last:
             self.last = time
-        at = int(time * 1000) // self._width
+        self._count(milliseconds(time), 2 if levelno >= 40 else 1 if levelno >= 30 else 0, 1)
+
+    def _count(self, millis: int, kind: int, count: int) -> None:
+        at = millis // self.width
         bucket = self._buckets.get(at)
         if bucket is None:
             bucket = self._buckets[at] = [0] * _KINDS
-        bucket[2 if levelno >= 40 else 1 if levelno >= 30 else 0] += 1
+        bucket[kind] += count
         if len(self._buckets) > self._most:
-            self._widen()
+            self._widen(self._most)
 
-    def _widen(self) -> None:
-        while len(self._buckets) > self._most:
-            width = next((w for w in _WIDTHS if w > self._width), self._width * 10)
-            factor, self._width = width // self._width, width
+    def add_counts(self, counts: Iterable[tuple[int, int, int]], ends: Iterable[float]) -> None:
+        """Count records by milliseconds, kind and number; `ends` are the first and the last time."""
+        for time in ends:
+            self.first, self.last = min(self.first, time), max(self.last, time)
+        for millis, kind, count in counts:
+            self._count(millis, kind, count)
+
+    def packed(self) -> object:
+        """Return all of it as lists and numbers."""
+        ends = (self.first, self.last) if self._buckets else ()
+        return self.width, ends, [(at, *counts) for at, counts in self._buckets.items()]
+
+    def merge(self, packed: Any) -> None:
+        """Add what another one counted, which began at a width that this one reaches in the end."""
+        width, ends, buckets = packed
+        while self.width < width:
+            self._widen(0)
+        self.add_counts(
+            ((at * width, kind, count) for at, *counts in buckets for kind, count in enumerate(counts) if count), ends
+        )
+
+    def _widen(self, most: int) -> None:
+        """Widen the buckets until there are at most so many; once if that is none."""
+        while len(self._buckets) > most or not most:
+            width = next((w for w in _WIDTHS if w > self.width), self.width * 10)
+            factor, self.width = width // self.width, width
             wider: dict[int, list[int]] = {}
             for at, counts in self._buckets.items():
                 into = wider.setdefault(at // factor, [0] * _KINDS)
                 for kind, count in enumerate(counts):
                     into[kind] += count
             self._buckets = wider
+            if not most:
+                return
 
     def spread(self, first: float, last: float, count: int) -> list[int]:
         """Return the counts in `count` equal parts of the span from `first` to `last`."""
         found = [0] * count
         part = max((last - first) / count, 1e-9)
         for at, counts in self._buckets.items():
-            middle = (at + 0.5) * self._width / 1000
+            middle = (at + 0.5) * self.width / 1000
             found[max(0, min(count - 1, int((middle - first) / part)))] += sum(counts)
         return found
 
@@ -73,16 +108,21 @@ class Timeline:
         """Return start, width in seconds, and the counts of at most `count` columns of a round width."""
         if not self._buckets:
             return 0.0, 1.0, []
-        first, last = min(self._buckets) * self._width, max(self._buckets) * self._width
-        steps = (step for step in _STEPS if step % self._width == 0 and last // step - first // step < count)
-        step = next(steps, self._width * (1 + (last - first) // self._width // max(count - 1, 1)))
+        first, last = min(self._buckets) * self.width, max(self._buckets) * self.width
+        steps = (step for step in _STEPS if step % self.width == 0 and last // step - first // step < count)
+        step = next(steps, self.width * (1 + (last - first) // self.width // max(count - 1, 1)))
         origin = first // step
         found = [[0] * _KINDS for _ in range(last // step - origin + 1)]
         for at, counts in self._buckets.items():
-            into = found[at * self._width // step - origin]
+            into = found[at * self.width // step - origin]
             for kind, number in enumerate(counts):
                 into[kind] += number
         return origin * step / 1000, step / 1000, found
+
+
+def milliseconds(time: float) -> int:
+    """Return whole milliseconds; the addend is above what binary fractions take from microseconds, until 2100."""
+    return int(time * 1000 + 0.0005)
 
 
 def draw(timeline: Timeline, page: Page, *, height: int = 6) -> None:
