@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -25,6 +26,10 @@ Record = dict[str, Any]
 MARK = "MPLOG__TEST"
 """In the environment of everything a test starts, by which it is found again."""
 _numbers = itertools.count(1)
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a script put into the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=["fork", "spawn", "forkserver"])

@@ -50,7 +50,7 @@ def test_a_handler_in_a_listener_thread_does_not_run_in_circles(program, read_lo
 
         class Prints(logging.Handler):
             def emit(self, record):
-                print("PRINTS", record.getMessage(), file=sys.stderr)
+                sys.stderr.write(f"PRINTS {record.getMessage()}\\n")
 
         with mplog.setup("app.json", capture=("stderr", "fd"), console=False,
                          handlers=[logging.StreamHandler(), Prints()]) as session:
