@@ -306,9 +306,10 @@ class Listener:
                         self.note(levelno, msg, reports=name, **fields)
                 if name in self._reporting:
                     continue
-            self.stats.bury(journal)
-            self.intake.remove(journal)
-            self._commits.forget(name)
+            counts = self.stats.of(journal)
+            if self.intake.remove(journal):
+                self.stats.bury(journal, counts)
+                self._commits.forget(name)
         for name in self.intake.remove_outputs():
             self._commits.forget(name)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mplog._listener.commit import Progress
 from mplog._listener.merge import KEY, Chunk, Range, bound, key_of, retake, take
-from mplog._listener.raw import Outputs
+from mplog._listener.raw import Outputs, unlink
 from mplog._listener.reader import START, JournalReader
 from mplog._shared import lock
 from mplog._shared.held import Held
@@ -356,9 +356,8 @@ class Intake:
 
     def _delete_below(self, journal: Journal, least: int) -> None:
         for number in [number for number in journal.reader.segments if number < least]:
-            with contextlib.suppress(OSError):
-                os.unlink(journal.reader.segments[number])
-            del journal.reader.segments[number]
+            if unlink(journal.reader.segments[number]):
+                del journal.reader.segments[number]
 
     def finished(self) -> list[Journal]:
         """Return the journals of the dead of which nothing is left to read, write or deliver."""
@@ -368,15 +367,18 @@ class Intake:
             if journal.exhausted and not journal.chunks and not journal.undone
         ]
 
-    def remove(self, journal: Journal) -> None:
-        """Delete a journal's files, its owner file last."""
+    def remove(self, journal: Journal) -> bool:
+        """Delete a journal's files, its owner file last; False: one is still there, and the journal with it.
+
+        A journal that is forgotten while a segment of it stays is written once more by the next listener.
+        """
         journal.close()
-        for path in [*journal.reader.segments.values(), journal.owner_path]:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+        if not all(unlink(path) for path in [*journal.reader.segments.values(), journal.owner_path] if path):
+            return False
         del self.journals[journal.name]
         if self.outputs.knows(journal.name):
             self._unknown[journal.name] = -math.inf
+        return True
 
     def close(self) -> None:
         """Close all descriptors."""

@@ -272,7 +272,7 @@ class Outputs:
     def discard(self) -> None:
         """Delete all files: nobody of the session lives, and what child programs may still write nobody reads."""
         for path in (*(found.path for found in self._files.values()), *self._slots.values(), *self._faults.values()):
-            _unlink(path)
+            unlink(path)
         self._files, self._slots, self._faults = {}, {}, {}
 
     def read(self, now: int, is_dead: Callable[[str], bool], *, force: bool = False) -> bool:
@@ -353,11 +353,12 @@ class Outputs:
                 if found.through and not found.undone and found.chunk is None and is_dead(found.journal):
                     if found.journal in self._slots or found.is_held():
                         continue
-                    _unlink(found.path)
+                    if not unlink(found.path):
+                        continue
                     del self._files[name]
                     gone.append(name)
             for stem in [stem for stem in self._faults if is_buried(stem)]:
-                _unlink(self._faults.pop(stem))
+                unlink(self._faults.pop(stem))
         return gone
 
     def _look_at_slots(self, stem: str, now: int, *, dead: bool) -> None:
@@ -380,7 +381,7 @@ class Outputs:
         finally:
             os.close(fd)
         if dead:
-            _unlink(path)
+            unlink(path)
             del self._slots[stem]
             for stream in (1, 2):
                 self._claimed.pop((stem, stream), None)
@@ -401,9 +402,15 @@ class Outputs:
             os.close(fd)
 
 
-def _unlink(path: str) -> None:
-    with contextlib.suppress(OSError):
+def unlink(path: str) -> bool:
+    """Delete a file; return whether it is gone."""
+    try:
         os.unlink(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _punch(path: str, start: int, length: int) -> None:

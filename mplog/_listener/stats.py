@@ -26,11 +26,15 @@ class Stats:
         self.restarts = 0
         self._ended: list[dict[str, Any]] = []
 
-    def bury(self, journal: Journal) -> None:
-        """Keep the line of a process whose journal goes."""
+    def of(self, journal: Journal) -> dict[str, Any]:
+        """Return the counts of a process, for `bury`."""
+        return _line(journal)
+
+    def bury(self, journal: Journal, counts: dict[str, Any]) -> None:
+        """Keep the counts of a process whose journal is gone."""
         self.damaged += journal.damaged
         if journal.identity:
-            self._ended.append(_line(journal))
+            self._ended.append(counts)
             del self._ended[:-MOST_ENDED]
 
     def to_json(self, journals: Iterable[Journal], deliveries: Iterable[Delivery]) -> bytes:
