@@ -16,6 +16,7 @@ from typing import NamedTuple
 from chaos_crowds import c1_clock_steps, f1_crowd, f2_few_descriptors, f5_threads
 from chaos_disks import d1_disk_full, d3_short_writes, d4_log_moved, d6_spool_troubles, d7_damaged_journals
 from chaos_forks import f3_forks, f4_signals
+from chaos_fuzz import h2_fuzz
 from chaos_hangs import b1_overflow, o1_console, t1_listener_stopped, t2_worker_stopped, t3_handler_hangs
 from chaos_hostile import x1_hostile_worker
 from chaos_kills import (
@@ -28,6 +29,7 @@ from chaos_kills import (
 )
 from chaos_listener import c2_order, d5_followed, k3_listener_killed, k4_listener_points, o10_second_listener
 from chaos_rig import Figures
+from chaos_syscalls import d2_system_calls
 
 
 class Row(NamedTuple):
@@ -36,7 +38,7 @@ class Row(NamedTuple):
     run: Callable[[Path, int], Figures]
     title: str
     quick: int
-    """N of the normal run."""
+    """N of the normal run; 0: not part of it."""
     long: int
     """N of the long run."""
     alone: bool = False
@@ -60,6 +62,7 @@ ROWS: dict[str, Row] = {
     "T2": Row(t2_worker_stopped, "workers stopped inside a call", 400, 20_000, alone=True),
     "T3": Row(t3_handler_hangs, "a handler sleeps for ever", 100, 1_000, alone=True),
     "D1": Row(d1_disk_full, "disk full for a while", 1_500, 10_000, root=True),
+    "D2": Row(d2_system_calls, "the N-th system call fails, by strace", 0, 1_000, minutes=8),
     "D3": Row(d3_short_writes, "short and failing writes", 200, 2_000),
     "D4": Row(d4_log_moved, "log renamed, replaced by a directory", 12, 200),
     "D5": Row(d5_followed, "`tail -n +1 -F` through kills of the listener", 10, 100),
@@ -75,6 +78,7 @@ ROWS: dict[str, Row] = {
     "O1": Row(o1_console, "console slow, closed, hung", 5_000, 100_000, alone=True),
     "O10": Row(o10_second_listener, "a second listener on the file", 50, 1_000),
     "B1": Row(b1_overflow, "accounting under overflow", 6, 100),
+    "H2": Row(h2_fuzz, "bytes of every kind for each of five readers", 25, 3_000, minutes=5),
     "X1": Row(x1_hostile_worker, "a hostile worker", 100, 1_000),
 }
 
