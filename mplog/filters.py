@@ -14,6 +14,7 @@ import os
 import threading
 import time
 import weakref
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -42,7 +43,7 @@ class _Site:
         self.left_out = 0
 
 
-class _Counting(logging.Filter):
+class _Counting(logging.Filter, ABC):
     """Leave records out by message, and count them.
 
     Args:
@@ -116,11 +117,13 @@ class _Counting(logging.Filter):
             _report_at_end()
         return -1
 
+    @abstractmethod
     def _begin(self) -> _Site:
-        raise NotImplementedError
+        """Return the count of a message that comes for the first time."""
 
+    @abstractmethod
     def _passes(self, site: _Site) -> bool:
-        raise NotImplementedError
+        """Tell whether the next record of a message passes. The caller holds the lock."""
 
 
 class Sample(_Counting):

@@ -136,6 +136,33 @@ def eventually_fixture() -> Callable[..., bool]:
     return eventually
 
 
+@pytest.fixture
+def keep() -> Iterator[Callable[..., list[logging.LogRecord]]]:
+    """Have a logger's records kept in a list, and go nowhere else; afterwards it is as it was."""
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            kept.append(record)
+
+    used = []
+
+    def start(name: str, level: int = logging.DEBUG) -> list[logging.LogRecord]:
+        logger = logging.getLogger(name)
+        used.append((logger, logger.level, logger.propagate, logger.filters[:]))
+        logger.addHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = False
+        return kept
+
+    kept: list[logging.LogRecord] = []
+    handler = Keep()
+    yield start
+    for logger, level, propagate, filters in used:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate, logger.filters[:] = propagate, filters
+
+
 def started_by(mark: str) -> list[str]:
     """Return the processes that a test has started, directly or not, and that live."""
     found = []

@@ -22,29 +22,10 @@ from mplog._worker.output import CapturedStream, last_state
 SETTINGS = ({"": 10}, str, 1 << 20)
 
 
-class Keep(logging.Handler):
-    """Keep records."""
-
-    def __init__(self):
-        super().__init__()
-        self.records = []
-
-    def emit(self, record):
-        self.records.append(record)
-
-
 @pytest.fixture
-def records():
+def records(keep):
     """What the logger `stdout` gets."""
-    logger = logging.getLogger("stdout")
-    handler = Keep()
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    yield handler.records
-    logger.removeHandler(handler)
-    logger.propagate = True
-    logger.setLevel(logging.NOTSET)
+    return keep("stdout", logging.INFO)
 
 
 @pytest.fixture
