@@ -20,7 +20,8 @@ from mplog._listener import certificate
 from mplog._listener.batch import Batch, BatchWriter
 from mplog._listener.commit import CommitLog, Intent
 from mplog._listener.contact import Contact
-from mplog._listener.delivery import Delivery, HandlerTarget, say
+from mplog._listener.delivery import Delivery, HandlerTarget
+from mplog._shared.descriptors import say
 from mplog._listener.expiry import Expiry
 from mplog._listener.intake import Intake
 from mplog._listener.merge import Range, bound, count_late, key_of, merge

@@ -1,5 +1,6 @@
 """The journal of one process: write-once segments, claims, drops, and the reader's view of them."""
 
+import errno
 import mmap
 import os
 import signal
@@ -12,16 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mplog._listener.reader import JournalReader, Position, split_lines
-from mplog._shared.journal import (
-    APPENDED,
-    MAPPED,
-    MIN_SEGMENT,
-    Drops,
-    JournalWriter,
-    Policy,
-    parse_segment_name,
-    segment_name,
-)
+from mplog._shared.account import Drops
+from mplog._shared.journal import MIN_SEGMENT, JournalWriter, Policy
+from mplog._shared.segments import APPENDED, MAPPED, parse_segment_name, segment_name
+
+
+def no_mapping(fd: int, size: int) -> mmap.mmap:
+    raise OSError(errno.ENOMEM, "no memory")
 
 
 def drop_line(drops: Drops) -> tuple[bytes, bytes]:
@@ -143,7 +141,9 @@ def test_no_segment_is_skipped_because_a_listing_missed_it(tmp_path, small_segme
 
 def test_without_mapping_it_appends(tmp_path, monkeypatch):
     """Where nothing can be mapped the journal is appended to, and reads the same."""
-    monkeypatch.setattr("mplog._shared.journal._map", lambda fd, size: (_ for _ in ()).throw(OSError(12, "no memory")))
+    monkeypatch.setattr(
+        "mplog._shared.journal.map_segment", lambda fd, size: (_ for _ in ()).throw(OSError(12, "no memory"))
+    )
     journal, reader = make(tmp_path), reader_of(tmp_path)
     for _ in range(3000):
         assert journal.write(b"x" * 500, b"\n")
@@ -156,7 +156,9 @@ def test_without_mapping_it_appends(tmp_path, monkeypatch):
 
 def test_a_torn_appended_line_does_not_hold_up_the_next_segment(tmp_path, monkeypatch):
     """After a short write the writer goes on in the next segment, and the reader follows."""
-    monkeypatch.setattr("mplog._shared.journal._map", lambda fd, size: (_ for _ in ()).throw(OSError(12, "no memory")))
+    monkeypatch.setattr(
+        "mplog._shared.journal.map_segment", lambda fd, size: (_ for _ in ()).throw(OSError(12, "no memory"))
+    )
     journal, reader = make(tmp_path), reader_of(tmp_path)
     journal.write(b"a", b"\n")
     real, calls = os.write, []

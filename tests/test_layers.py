@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
         "values, lines and bytes",
         {
             "both": (
+                "_shared.account",
                 "_shared.clock",
                 "_shared.context",
                 "_shared.decode",
@@ -30,6 +31,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
                 "_shared.lock",
                 "_shared.pending",
                 "_shared.record",
+                "_shared.segments",
                 "_shared.shorten",
                 "_worker.template",
                 "_shared.values",
@@ -85,6 +87,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
                 "handlers",
             ),
             "worker": (
+                "_worker.attached",
                 "_worker.bound",
                 "_worker.chain",
                 "_worker.events",

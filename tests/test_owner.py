@@ -5,7 +5,7 @@ import os
 import pytest
 
 from mplog._shared import lock
-from mplog._shared.journal import Drops
+from mplog._shared.account import Drops
 from mplog._shared.owner import Owner, OwnerState, identity, read_owner
 
 

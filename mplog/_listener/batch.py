@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from mplog._listener.commit import CommitLog, Intent
-from mplog._listener.delivery import say
+from mplog._shared.descriptors import say
 from mplog.handlers import LogFile
 
 RETRY_AFTER = (0.05, 1.0)

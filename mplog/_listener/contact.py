@@ -12,7 +12,7 @@ import select
 import time
 from collections.abc import Callable
 
-from mplog._listener.delivery import say
+from mplog._shared.descriptors import say
 from mplog._shared.held import Held
 from mplog._shared.spool import Spool, Status
 

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import math
 import os
-import sys
 import threading
 import time
 from collections import deque
@@ -315,13 +314,3 @@ class HandlerTarget:
             self.handler.flush()
         with contextlib.suppress(Exception):
             self.handler.close()
-
-
-def say(text: str) -> None:
-    """Write one line about mplog itself to stderr; what goes wrong here cannot be said anywhere."""
-    if 2 in descriptors.saved:
-        descriptors.write_original(2, f"mplog: {text}\n")
-        return
-    with contextlib.suppress(Exception), descriptors.Exempt():
-        sys.stderr.write(f"mplog: {text}\n")
-        sys.stderr.flush()

@@ -17,8 +17,8 @@ from mplog._listener.raw import Outputs, unlink
 from mplog._listener.reader import START, JournalReader
 from mplog._shared import lock
 from mplog._shared.held import Held
-from mplog._shared.journal import parse_segment_name
 from mplog._shared.owner import SUFFIX, OwnerState, is_mapped, read_owner
+from mplog._shared.segments import parse_segment_name
 
 COARSE = 30_000_000
 """Nanoseconds within which two changes of a directory may carry the same time (a tick of the kernel's clock)."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mplog._shared.held import Held
-from mplog._shared.journal import APPENDED, END_LINE, MAPPED, segment_name
+from mplog._shared.segments import APPENDED, END_LINE, MAPPED, segment_name
 
 MAX_LINE = 64 << 20
 """Bytes after which a line without an end is taken for damage."""

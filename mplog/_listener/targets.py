@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from mplog._listener.delivery import ConsoleTarget, HandlerTarget, say
+from mplog._listener.delivery import ConsoleTarget, HandlerTarget
 from mplog._listener.fold import Fold
 from mplog._listener.merge import PREFIX, without_keys
 from mplog._listener.terminal import Terminal
 from mplog._parent.handler_specs import build_handler
 from mplog._shared import descriptors
+from mplog._shared.descriptors import say
 from mplog._shared.record import decode
 from mplog._shared.spool import Spool
 from mplog.config import Config

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Any
 
-from mplog._listener.delivery import say
+from mplog._shared.descriptors import say
 from mplog._shared import lock
 from mplog._shared.held import Held
 from mplog._shared.spool import Spool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 
 saved: dict[int, int] = {}
@@ -23,6 +24,16 @@ def write_original(fd: int, text: str) -> None:
     with contextlib.suppress(OSError):
         while data:
             data = data[os.write(original(fd), data) :]
+
+
+def say(text: str) -> None:
+    """Write one line about mplog itself to stderr, uncaptured; what cannot be written is left out."""
+    if 2 in saved:
+        write_original(2, f"mplog: {text}\n")
+        return
+    with contextlib.suppress(Exception), Exempt():
+        sys.stderr.write(f"mplog: {text}\n")
+        sys.stderr.flush()
 
 
 def is_exempt() -> bool:

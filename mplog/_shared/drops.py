@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Any
 
-from mplog._shared.journal import Drops
+from mplog._shared.account import Drops
 from mplog._shared.record import encode_record, timestamp
 
 

@@ -21,22 +21,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import mmap
 import os
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from mplog._shared.account import Account, Drops
+from mplog._shared.segments import APPENDED, END_LINE, MAPPED, abandon, map_segment, segment_name
+
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Callable, Sequence
 
 MIN_SEGMENT = 64 * 1024
 MAX_SEGMENT = 1024 * 1024
 PAGE = 4096
-MAPPED = ".mapped"
-APPENDED = ".appended"
-END_LINE = b"-\n"
 MAX_DIGITS = 20
 """Room for a line's `seq`."""
 GIVE_UP_AFTER = 3
@@ -59,32 +59,7 @@ class Policy(NamedTuple):
     """How long a record of level ERROR or above waits."""
 
 
-class Drops(NamedTuple):
-    """Records of one process that were not written. `first` and `last` are wall clock nanoseconds."""
-
-    count: int  # type: ignore[assignment]
-    seq_first: int
-    seq_last: int
-    first: int
-    last: int
-    reason: str
-
-
-def segment_name(journal: str, number: int, suffix: str) -> str:
-    """Return the file name of a segment, for example ``5f0c..9a.000001.mapped``."""
-    return f"{journal}.{number:06d}{suffix}"
-
-
-def parse_segment_name(name: str) -> tuple[str, int] | None:
-    """Return the journal and the number in a segment's file name, or None if it is another file."""
-    stem, dot, suffix = name.rpartition(".")
-    journal, _, number = stem.rpartition(".")
-    if not dot or "." + suffix not in (MAPPED, APPENDED) or not number.isdigit():
-        return None
-    return journal, int(number)
-
-
-class JournalWriter:
+class JournalWriter(Account):
     """Append lines to this process's own journal. Runs in a worker; any thread, any signal handler.
 
     Args:
@@ -102,19 +77,12 @@ class JournalWriter:
     __slots__ = (
         "_backlog",
         "_directories",
-        "_drop_count",
-        "_drop_first",
-        "_drop_last",
         "_drop_line",
-        "_drop_reason",
-        "_drop_seq_first",
-        "_drop_seq_last",
         "_fd",
         "_grow",
         "_lock",
         "_nested",
         "_number",
-        "_on_drop",
         "_on_missing",
         "_on_segment",
         "_on_slow",
@@ -123,10 +91,8 @@ class JournalWriter:
         "_timeouts",
         "_unfinished",
         "_waiting",
-        "dropped",
         "journal",
         "memory",
-        "seq",
         "size",
         "used",
     )
@@ -144,14 +110,13 @@ class JournalWriter:
         on_segment: Callable[[], None] = lambda: None,
         on_slow: Callable[[], None] = lambda: None,
     ) -> None:
+        super().__init__(on_drop)
         self.journal = journal
-        self.seq = 0
         self.memory: mmap.mmap | None = None
         self.used = self.size = 0
-        self.dropped = 0
         self._directories = tuple(directories)
         self._policy = policy
-        self._drop_line, self._on_drop = drop_line, on_drop
+        self._drop_line = drop_line
         self._on_wait, self._on_missing, self._on_segment = on_wait, on_missing, on_segment
         self._on_slow = on_slow
         self._lock = threading.RLock()
@@ -160,9 +125,6 @@ class JournalWriter:
         self._grow = MIN_SEGMENT
         self._fd = -1
         self._backlog: list[tuple[str, int]] = []
-        self._drop_count = 0
-        self._drop_seq_first = self._drop_seq_last = self._drop_first = self._drop_last = 0
-        self._drop_reason = ""
         self._unfinished: tuple[str, ...] = ()
         self._timeouts = 0
         self._waiting = ""
@@ -316,7 +278,7 @@ class JournalWriter:
         memory = None
         try:
             if suffix == MAPPED:
-                memory = _map(fd, size)
+                memory = map_segment(fd, size)
         except BaseException as error:
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -408,39 +370,6 @@ class JournalWriter:
             memory[end - 1] = 10
         self._count_drop(seq, "out of memory")
 
-    def _drop(self, reason: str) -> None:
-        self._count_drop(0, reason)
-
-    def _count_drop(self, seq: int, reason: str) -> None:
-        """Count a dropped line; with `seq` 0 it takes the next one."""
-        now = time.time_ns()
-        # No call in here: a drop is counted together with its `seq`, whatever interrupts the process.
-        if not seq:
-            seq = self.seq + 1
-            self.seq = seq
-        if not self._drop_count:
-            self._drop_seq_first = seq
-            self._drop_first = now
-            self._drop_reason = reason
-        self._drop_count += 1
-        self.dropped += 1
-        self._drop_seq_last = seq
-        self._drop_last = now
-        self._tell_drops()
-
-    def _tell_drops(self) -> None:
-        drops = None
-        if self._drop_count:
-            drops = Drops(
-                self._drop_count,
-                self._drop_seq_first,
-                self._drop_seq_last,
-                self._drop_first,
-                self._drop_last,
-                self._drop_reason,
-            )
-        self._on_drop(drops, self.dropped)
-
     def _write_drops(self) -> None:
         """Write the record about what was dropped, if it fits; a drop that comes in between stays for the next."""
         count = self._drop_count
@@ -469,32 +398,6 @@ class JournalWriter:
                 self._drop_first = first
         if written:
             self._tell_drops()
-
-
-def map_file(fd: int, size: int) -> mmap.mmap:
-    """Map a file, without a descriptor of its own where Python can (3.13)."""
-    if sys.version_info >= (3, 13):
-        return mmap.mmap(fd, size, trackfd=False)
-    return mmap.mmap(fd, size)
-
-
-def abandon(memory: mmap.mmap | None) -> None:
-    """Never unmap a mapping whose descriptor the application has closed.
-
-    Before 3.13 a mapping closes a descriptor of its own at its end, whose number may be another file's by now. The
-    interpreter keeps hooks of `fork` longer than any module.
-    """
-    if memory is not None and sys.version_info < (3, 13):
-        os.register_at_fork(after_in_child=memory.__len__)
-
-
-def _map(fd: int, size: int) -> mmap.mmap:
-    # A sparse file would give SIGBUS on a full tmpfs; this gives ENOSPC here.
-    os.posix_fallocate(fd, 0, size)
-    memory = map_file(fd, size)
-    if hasattr(mmap, "MADV_DONTDUMP"):
-        memory.madvise(mmap.MADV_DONTDUMP)
-    return memory
 
 
 def _in_event_loop() -> bool:

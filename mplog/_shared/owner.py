@@ -19,8 +19,9 @@ import time
 from typing import Any, NamedTuple
 
 from mplog._shared import lock
+from mplog._shared.account import Drops
 from mplog._shared.held import is_file
-from mplog._shared.journal import Drops, abandon, map_file
+from mplog._shared.segments import abandon, map_file
 
 SUFFIX = ".owner"
 SIZE = 4096

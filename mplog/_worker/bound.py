@@ -58,7 +58,7 @@ _to_json = msgspec.json.Encoder().encode
 _bound_around = shared()
 _tables: dict[str, Table] = {}
 _next_second = fastpath.next_second
-_guard, _ours = worker._guard, fastpath.ours
+_guard, _ours = worker.guard, fastpath.ours
 
 
 def _caller() -> FrameType:

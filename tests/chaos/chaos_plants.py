@@ -36,8 +36,8 @@ def publish_before_copy() -> None:
         def madvise(self, *_: int) -> None:
             """Do nothing."""
 
-    real = journal._map
-    journal._map = lambda fd, size: Eager(real(fd, size))
+    real = journal.map_segment
+    journal.map_segment = lambda fd, size: Eager(real(fd, size))
 
 
 def no_recovery() -> None:
