@@ -226,11 +226,10 @@ class LogFile:
                 os.close(self._fd)
             self._fd = -1
 
-    def finish(self, timeout: float) -> None:
-        """Close the file and wait for compression, at most `timeout` seconds."""
-        self.close()
-        if self._compressor is not None:
-            self._compressor.wait(timeout)
+    @property
+    def is_compressing(self) -> bool:
+        """Whether a rotated file is just being compressed."""
+        return self._compressor is not None and not self._compressor.wait(0.0)
 
     def _is_current(self) -> bool:
         try:

@@ -21,7 +21,6 @@ from mplog._listener.batch import Batch, BatchWriter
 from mplog._listener.commit import CommitLog, Intent
 from mplog._listener.contact import Contact
 from mplog._listener.delivery import Delivery, HandlerTarget
-from mplog._shared.descriptors import say
 from mplog._listener.expiry import Expiry
 from mplog._listener.intake import Intake
 from mplog._listener.merge import Range, bound, count_late, key_of, merge
@@ -29,6 +28,7 @@ from mplog._listener.raw import Outputs
 from mplog._listener.stats import Stats
 from mplog._listener.targets import encoder, log_file, targets
 from mplog._shared import lock
+from mplog._shared.descriptors import say
 from mplog._shared.record import encode_record
 from mplog._shared.spool import Spool, Status
 from mplog.config import Config
@@ -41,6 +41,10 @@ BUSY_PAUSE, IDLE_PAUSE = 0.002, 0.05
 EVER = (1 << 64) - 1
 GIVE_UP_AFTER = 30.0
 """Seconds for which a listener without workers tries to write what it has, before it leaves the spool as it is."""
+LONGEST_COMPRESSION = 5.0
+"""Seconds for which such a listener waits for rotated files to be compressed; what stays plain is whole, too."""
+LONGEST_LOCKED = 0.2
+"""Seconds for which an ending listener holds the session's lock, about: who calls `setup` then waits for it."""
 MOST_NOTES = 10_000
 """Records of the listener's own that wait for the file; further ones are left out."""
 SUSPICIOUS = 1_000_000_000
@@ -142,6 +146,30 @@ class Listener:
             if not (busy and self.intake.is_behind):
                 self._contact.wait(pause)
 
+    def settle(self, timeout: float) -> int | None:
+        """Write what there is and wait for console, handlers and compression; return the session's lock, taken then.
+
+        What takes long is done before: who calls `setup` waits for the lock. None: it was not to be had in time.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            self._drain(deadline)
+            began = time.monotonic()
+            while (now := time.monotonic()) < deadline and not self._is_settled(
+                compressed=now - began < LONGEST_COMPRESSION
+            ):
+                self.step(drain=True)
+                self._contact.wait(BUSY_PAUSE)
+            fd = lock.acquire(self.spool.lock_path)
+            self.intake.scan(force=True)
+            self.intake.check_owners(force=True)
+            if time.monotonic() >= deadline or (fd is not None and not self._is_waiting()):
+                return fd
+            # Somebody has ended meanwhile, or another process has the lock.
+            if fd is not None:
+                lock.release(fd)
+            self._contact.wait(BUSY_PAUSE)
+
     def finish(self, timeout: float) -> bool:
         """Drain what there is, wait for console and handlers, and end them; tell whether nothing was left."""
         deadline = time.monotonic() + timeout
@@ -169,7 +197,7 @@ class Listener:
         self.intake.close()
         self._commits.close()
         if self._writer.file is not None:
-            self._writer.file.finish(5.0)
+            self._writer.file.close()
         self._contact.close()
 
     @property
@@ -339,12 +367,18 @@ class Listener:
         dead = any(journal.dead for journal in self.intake.journals.values())
         return self._writer.batch is not None or bool(self._notes) or self.intake.pending() or dead
 
+    def _is_settled(self, *, compressed: bool) -> bool:
+        """Tell whether console and handlers are through, or hang, and, if wanted, rotated files compressed."""
+        if compressed and self._writer.file is not None and self._writer.file.is_compressing:
+            return False
+        return all(delivery.idle or delivery.hangs for delivery in self._deliveries)
+
     def _try_end(self) -> bool:
         """End the session if, under its lock, still nobody else is there; leave its spool if it cannot be written."""
         given_up = time.monotonic() - self._lonely_since > GIVE_UP_AFTER
         if not given_up and (
             not self._drain(time.monotonic() + 0.5)
-            or any(not delivery.idle and not delivery.hangs for delivery in self._deliveries)
+            or not self._is_settled(compressed=time.monotonic() - self._lonely_since < LONGEST_COMPRESSION)
         ):
             return False
         fd = lock.acquire(self.spool.lock_path)
@@ -356,11 +390,11 @@ class Listener:
             if self.intake.alive() or (not given_up and self._is_waiting()):
                 return False
             if given_up:
-                self.finish(1.0)
+                self.finish(LONGEST_LOCKED)
                 say(f"not everything could be written; it waits in {self.spool.path!r} for `mplog recover`.")
                 self.close()
             elif self.close_journals():
-                self.finish(1.0)
+                self.finish(LONGEST_LOCKED)
                 self.close()
                 self.spool.clear()
                 lock.release(fd, remove=self.spool.lock_path)

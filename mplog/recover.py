@@ -74,16 +74,17 @@ def recover(spool: Spool, config: Config, *, timeout: float = 60.0) -> Report:
         config: the session's settings; console and handlers in it are not called.
         timeout: seconds after which what cannot be written is left.
     """
-    from mplog.listener import Listener
+    from mplog.listener import LONGEST_LOCKED, Listener
 
     lock = _lock.acquire(spool.listener_lock)
     if lock is None:
         return Report(spool.path, config.file, "listening")
-    session = _lock.acquire(spool.lock_path)
+    session = None
     gone = False
     try:
         listener = Listener(spool, config.replace(console="off", handlers=(), listener="process"))
-        clean = listener.finish(timeout)
+        session = listener.settle(timeout)
+        clean = listener.finish(LONGEST_LOCKED)
         report = _report(spool, config, listener, clean=clean)
         listener.close()
         if report.state == "recovered" and session is not None and spool.close_journals():

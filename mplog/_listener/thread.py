@@ -9,12 +9,12 @@ import threading
 import time
 from typing import Any
 
-from mplog._shared.descriptors import say
 from mplog._shared import lock
+from mplog._shared.descriptors import say
 from mplog._shared.held import Held
 from mplog._shared.spool import Spool
 from mplog.config import Config
-from mplog.listener import Listener
+from mplog.listener import LONGEST_LOCKED, Listener
 
 
 class ListenerThread:
@@ -87,11 +87,9 @@ class ListenerThread:
 
     def _end(self, timeout: float) -> bool:
         listener = self.listener
-        session = lock.acquire(listener.spool.lock_path, wait=True)
-        listener.intake.scan(force=True)
-        listener.intake.check_owners(force=True)
-        clean = listener.finish(timeout)
-        last = clean and not listener.intake.alive() and listener.close_journals()
+        session = listener.settle(timeout)
+        clean = listener.finish(LONGEST_LOCKED)
+        last = clean and session is not None and not listener.intake.alive() and listener.close_journals()
         listener.close()
         lock.release(self._lock.fd)
         if last:

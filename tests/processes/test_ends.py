@@ -5,8 +5,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
+
+import mplog
+from mplog._shared import lock
+from mplog._shared.sessions import owners
+from mplog._shared.spool import Spool
 
 FORKED = """
     import logging
@@ -104,3 +110,43 @@ def test_ctrl_c_goes_to_everybody_but_the_listener(tmp_path, read_log, start_met
         assert process.wait(20) != 0
     messages = [record["msg"] for record in read_log(tmp_path / "app.json")]
     assert messages == ["at work"] * 2 + ["interrupted"] * 2 + ["the end"]
+
+
+FULL = """
+    import logging, sys, time
+    import mplog
+
+    def limit():
+        import resource
+        resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
+
+    limit()
+    session = mplog.setup("app.json", console=False, listener="thread", spool=sys.argv[1])
+    for number in range(1000):
+        logging.info("record %d", number)
+    print("logged", flush=True)
+    session.close(20.0)
+"""
+
+
+def test_setup_does_not_wait_for_a_session_that_ends_on_a_full_disk(tmp_path, read_log, eventually):
+    """`setup` returns at once though an earlier session of the file cannot end yet, and its records are not lost."""
+    (tmp_path / "program.py").write_text(textwrap.dedent(FULL))
+    with subprocess.Popen(
+        [sys.executable, "program.py", str(tmp_path / "spool")],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "logged\n"
+        (spool,) = (tmp_path / "spool").glob("app.json-*[0-9a-f]")
+        assert eventually(lambda: not list(owners(Spool(str(spool)))))
+        eventually(lambda: lock.holder(f"{spool}.lock"), timeout=1.0)  # it holds it for an instant, if at all
+        began = time.monotonic()
+        session = mplog.setup(tmp_path / "app.json", console=False, spool=tmp_path / "spool")
+        waited = time.monotonic() - began
+        process.kill()
+    assert waited < 2.0
+    assert session.close()
+    assert [record["msg"] for record in read_log(tmp_path / "app.json")] == [f"record {n}" for n in range(1000)]
