@@ -184,8 +184,13 @@ def _cells(life: Life, indent: str, page: Page, day: str) -> tuple[str, ...]:
     return (
         tree + (clean(life.process) or "-"), "-" if life.pid is None else str(life.pid), number(life.records),
         number(life.warnings) if life.warnings else "", number(life.errors) if life.errors else "",
-        start, shown, lived, clean(life.end or "no end recorded"),
+        start, shown, lived, clean(life.end or ("the listener" if _is_listener(life) else "no end recorded")),
     )  # fmt: skip
+
+
+def _is_listener(life: Life) -> bool:
+    """Tell whether a life is mplog's own, whose end nobody reports: it has written nothing but mplog's records."""
+    return life.process == "mplog" and not life.last_msg
 
 
 def _join(row: tuple[str, ...], widths: list[int], align: str) -> str:

@@ -46,6 +46,15 @@ def test_start_end_and_how(log: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert found[100]["end"] is None
 
 
+def test_the_listener_has_no_end_to_miss(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """mplog's own listener is named as what it is."""
+    sample = SampleLog().add("work").add("a new listener goes on", pid=9, process="mplog", logger="mplog")
+    assert main(["ps", str(sample.write(tmp_path / "app.log"))]) == 0
+    rows = {row.split()[0]: row for row in capsys.readouterr().out.splitlines() if row}
+    assert rows["mplog"].endswith("the listener")
+    assert rows["MainProcess"].endswith("no end recorded")
+
+
 def test_tree(log: Path) -> None:
     """The tree comes from the certificates, else from multiprocessing's names."""
     roots = Family().collect(read_records([str(log)])).roots()
