@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable, Iterable
 
 _PART = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|\x1b[78=>]|([\r\n\b])|([^\x1b\r\n\b]+)", re.S)
 
@@ -65,8 +66,38 @@ class Screen:
             raise AssertionError(f"unknown sequence {numbers!r} {letter!r}")
 
 
-def on_a_terminal(path: str, *args: str, timeout: float = 40.0, columns: int = 160) -> tuple[Screen, str]:
-    """Run a Python program on a terminal of its own; return what is to be seen at its end, and all it wrote."""
+class Gate:
+    """Let a program's processes go on when the terminal has shown what they wait for.
+
+    Each of them waits by reading a byte from the FIFO `path`.
+    """
+
+    def __init__(self, path: str, is_shown: Callable[[str], object]) -> None:
+        os.mkfifo(path)
+        self._fd = os.open(path, os.O_RDWR)  # and kept open: what nobody holds open is empty
+        self._is_shown = is_shown
+        self.is_open = False
+
+    def look(self, text: str) -> None:
+        """Open the gate if it is time."""
+        if not self.is_open and self._is_shown(text):
+            os.write(self._fd, b"x" * 100)
+            self.is_open = True
+
+    def close(self) -> None:
+        """Give back the descriptor."""
+        os.close(self._fd)
+
+
+def on_a_terminal(
+    path: str, *args: str, gates: Iterable[Callable[[str], object]] = (), timeout: float = 40.0, columns: int = 160
+) -> tuple[Screen, str]:
+    """Run a Python program on a terminal of its own; return what is to be seen at its end, and all it wrote.
+
+    For each of `gates`, which is asked about what was written so far, there is a FIFO `gate<n>` beside the program,
+    see `Gate`.
+    """
+    waiting = [Gate(f"{os.path.dirname(path)}/gate{number}", gate) for number, gate in enumerate(gates)]
     main, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "LINES": "30"}
@@ -91,6 +122,8 @@ def on_a_terminal(path: str, *args: str, timeout: float = 40.0, columns: int = 1
                     data += os.read(main, 65536)
                 except OSError:  # everybody has closed it
                     break
+                for gate in waiting:
+                    gate.look(data.decode(errors="replace"))
         else:
             raise AssertionError(f"the program did not end\n{data.decode(errors='replace')}")
         assert process.wait(timeout=10) == 0, data.decode(errors="replace")
@@ -98,6 +131,8 @@ def on_a_terminal(path: str, *args: str, timeout: float = 40.0, columns: int = 1
         process.kill()
         process.wait()
         os.close(main)
+        for gate in waiting:
+            gate.close()
     screen = Screen(columns)
     text = data.decode()
     screen.feed(text)

@@ -18,21 +18,45 @@ from mplog._shared.slots import Progress
 from mplog._worker import progress
 
 WORKERS = """
-    import logging, multiprocessing, sys, time
+    import logging, multiprocessing, os, signal, sys
     import mplog
 
-    def work(number):
-        log = logging.getLogger("app")
-        for n in range(60):
-            log.info("record %d-%d of a worker, padded to some length: %s", number, n, "x" * 20)
-            time.sleep(0.002)
+    context = multiprocessing.get_context(sys.argv[1] if sys.argv[1:] else "fork")
 
-    def start():
-        context = multiprocessing.get_context("spawn" if sys.argv[1:] == ["spawn"] else "fork")
-        workers = [context.Process(target=work, args=(n,)) for n in range(3)]
+    def say(number, n):
+        logging.getLogger("app").info("record %d-%d of a worker, padded to some length: %s", number, n, "x" * 20)
+
+    def wait(gate):
+        with open(f"gate{gate}", "rb", buffering=0) as fifo:
+            fifo.read(1)
+
+    def start(*args):
+        workers = [context.Process(target=work, args=(n, *args)) for n in range(3)]
         for worker in workers:
             worker.start()
         return workers
+
+    def join(workers):
+        for worker in workers:
+            worker.join()
+"""
+IN_ROUNDS = """
+    def work(number, round):
+        for n in range(60):
+            if n % 6 == 0:
+                round.wait()
+            say(number, n)
+
+    def rounds(session):
+        \"\"\"Let the workers go on by a tenth, and have what they say shown after each.\"\"\"
+        round = context.Barrier(4, timeout=30)
+        workers = start(round)
+        for _ in range(10):
+            round.wait()
+            yield
+            session.flush()
+        join(workers)
+        session.flush()
 """
 WHOLE = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} INFO     [A-Za-z]*Process-\d\[\d+\] app: "
@@ -40,9 +64,9 @@ WHOLE = re.compile(
 )
 
 
-def write_program(tmp_path, body):
+def write_program(tmp_path, *parts):
     path = tmp_path / "program.py"
-    path.write_text(textwrap.dedent(WORKERS) + textwrap.dedent(body))
+    path.write_text("".join(map(textwrap.dedent, (WORKERS, *parts))))
     return str(path)
 
 
@@ -64,15 +88,22 @@ TQDM = """
         IMPORT_BEFORE
         with mplog.setup("app.log") as session:
             from tqdm import tqdm
-            workers = start()
             with tqdm(total=300, desc="outer", mininterval=0) as outer:
-                for _ in range(10):
+                for _ in rounds(session):
                     for _ in tqdm(range(30), desc="inner", mininterval=0, leave=False):
                         outer.update()
-                        time.sleep(0.001)
-                for worker in workers:
-                    worker.join()
-                session.flush()
+"""
+RICH = """
+    if __name__ == "__main__":
+        with mplog.setup("app.log") as session:
+            from rich.console import Console
+            from rich.progress import Progress
+            with Progress(console=Console(stderr=True)) as progress:
+                tasks = [progress.add_task(f"task {n}", total=150) for n in range(3)]
+                for _ in rounds(session):
+                    for task in tasks * 15:
+                        progress.advance(task)
+                    progress.refresh()
 """
 
 
@@ -81,7 +112,7 @@ def test_tqdm_in_the_parent_is_not_torn(tmp_path, before):
     """With tqdm bars in the parent, nested ones too, each console line appears once, whole, above the bars;
     whether tqdm was imported before `setup` or after."""
     pytest.importorskip("tqdm")
-    screen, _ = on_a_terminal(write_program(tmp_path, TQDM.replace("IMPORT_BEFORE", before)))
+    screen, _ = on_a_terminal(write_program(tmp_path, IN_ROUNDS, TQDM.replace("IMPORT_BEFORE", before)))
     assert records_on(screen) == EVERY
     bars = [row for row in screen.lines if "outer" in row or "inner" in row]
     assert len(bars) == 1, screen.lines
@@ -89,114 +120,99 @@ def test_tqdm_in_the_parent_is_not_torn(tmp_path, before):
     assert [row.strip() for row in screen.lines[-2:]] == [bars[0].strip(), ""]
 
 
-RICH = """
-    if __name__ == "__main__":
-        with mplog.setup("app.log") as session:
-            from rich.console import Console
-            from rich.progress import Progress
-            workers = start()
-            with Progress(console=Console(stderr=True)) as progress:
-                tasks = [progress.add_task(f"task {n}", total=150) for n in range(3)]
-                for _ in range(150):
-                    for task in tasks:
-                        progress.advance(task)
-                    time.sleep(0.002)
-                for worker in workers:
-                    worker.join()
-                session.flush()
-"""
-
-
 def test_rich_in_the_parent_is_not_torn(tmp_path):
     """With a rich display of several lines in the parent, each console line appears once and whole above it."""
     pytest.importorskip("rich")
-    screen, _ = on_a_terminal(write_program(tmp_path, RICH))
+    screen, _ = on_a_terminal(write_program(tmp_path, IN_ROUNDS, RICH))
     assert records_on(screen) == EVERY
     bars = [row for row in screen.lines if row.startswith("task")]
     assert [row[:6] for row in bars] == ["task 0", "task 1", "task 2"]
     assert all("100%" in row for row in bars)
 
 
-TRACK = """
+TRACKS = """
     def work(number):
-        log = logging.getLogger("app")
         for n in mplog.track(range(60), "resizing"):
-            log.info("record %d-%d of a worker, padded to some length: %s", number, n, "x" * 20)
-            time.sleep(0.02)
-
-    if __name__ == "__main__":
-        with mplog.setup("app.log"):
-            for worker in start():
-                worker.join()
+            say(number, n)
+            if n in (10, 50):
+                wait(n // 50)
 """
+
+
+def drawn(written: str) -> set[str]:
+    """Return the processes whose bars have been on the terminal together, at the most."""
+    found = [set(re.findall(r"Process-(\d) resizing +\d+% ▕", part)) for part in written.split("\x1b[J")]
+    return max(found, key=len)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_track_draws_a_bar_for_each_worker(tmp_path, method):
     """`mplog.track` in a worker shows a bar in the parent's terminal, one a worker, below whole lines; at the
     end the bars are gone. How far it is makes no records."""
-    screen, written = on_a_terminal(write_program(tmp_path, TRACK), method)
+    source = """
+        if __name__ == "__main__":
+            with mplog.setup("app.log") as session:
+                session.flush()
+                join(start())
+    """
+    gates = [lambda written: len(drawn(written)) == 3, lambda written: True]
+    screen, written = on_a_terminal(write_program(tmp_path, TRACKS, source), method, gates=gates)
     assert records_on(screen) == EVERY
+    assert drawn(written) == {"1", "2", "3"}
     assert "resizing" not in "".join(screen.lines)
-    drawn = set(re.findall(r"Process-(\d) resizing +\d+% ▕", written))
-    assert drawn == {"1", "2", "3"}
-    assert max(len(set(re.findall(r"Process-\d(?= resizing)", part))) for part in written.split("\x1b[J")) == 3
     assert "resizing" not in (tmp_path / "app.log").read_text()
-
-
-BOTH = """
-    def work(number):
-        log = logging.getLogger("app")
-        for n in mplog.track(range(60), "resizing"):
-            log.info("record %d-%d of a worker, padded to some length: %s", number, n, "x" * 20)
-            time.sleep(0.03)
-
-    if __name__ == "__main__":
-        with mplog.setup("app.log"):
-            from tqdm import tqdm
-            workers = start()
-            time.sleep(0.3)
-            for _ in tqdm(range(20), desc="outer", mininterval=0):
-                time.sleep(0.02)
-            for worker in workers:
-                worker.join()
-"""
 
 
 def test_bars_of_both_do_not_tear(tmp_path):
     """While the parent has bars, those of `track` are not drawn, and come back afterwards; no line is torn."""
     pytest.importorskip("tqdm")
-    screen, written = on_a_terminal(write_program(tmp_path, BOTH))
+    source = """
+        if __name__ == "__main__":
+            with mplog.setup("app.log") as session:
+                from tqdm import tqdm
+                session.flush()
+                workers = start()
+                wait(0)
+                for _ in tqdm(range(20), desc="outer", mininterval=0):
+                    session.flush()
+                join(workers)
+    """
+    gates = [
+        lambda written: len(drawn(written)) == 3,
+        lambda written: len(drawn(written.rpartition("outer: 100%")[2])) == 3 and "outer: 100%" in written,
+    ]
+    screen, written = on_a_terminal(write_program(tmp_path, TRACKS, source), gates=gates)
     assert records_on(screen) == EVERY
     assert [row.strip()[:11] for row in screen.lines if "outer" in row] == ["outer: 100%"]
-    assert "resizing" in written
+    assert "resizing" not in written[written.index("outer:  10%") : written.rindex("outer: 100%")]
     assert "resizing" not in "".join(screen.lines)
 
 
 def test_a_killed_workers_bar_goes(tmp_path):
     """The bar of a worker that is killed disappears."""
     source = """
-        def die():
-            for n in mplog.track(range(100), "doomed"):
-                time.sleep(0.02)
-                if n == 40:
-                    import os, signal
-                    os.kill(os.getpid(), signal.SIGKILL)
+        def work():
+            for _ in mplog.track(range(100), "doomed"):
+                wait(0)
+                os.kill(os.getpid(), signal.SIGKILL)
 
         if __name__ == "__main__":
             with mplog.setup("app.log", level="CRITICAL") as session:
-                worker = multiprocessing.Process(target=die)
+                session.flush()
+                worker = multiprocessing.Process(target=work)
                 worker.start()
                 worker.join()
-                for n in mplog.track(range(40), "survivor"):
-                    time.sleep(0.02)
-                spool = session.spool
-                import os
-                assert not [name for name in os.listdir(spool) if name.startswith("progress")]
+                for n in mplog.track(range(100), "survivor"):
+                    wait(1)
+                assert not [name for name in os.listdir(session.spool) if name.startswith("progress")]
     """
-    screen, written = on_a_terminal(write_program(tmp_path, source))
-    assert "doomed" in written
-    assert re.search(r"survivor(?!.*doomed)", written, re.S)
+    gates = [
+        lambda written: "doomed" in written,
+        lambda written: (
+            "survivor" in written.rpartition("\x1b[J")[2] and "doomed" not in written.rpartition("\x1b[J")[2]
+        ),
+    ]
+    screen, _ = on_a_terminal(write_program(tmp_path, source), gates=gates)
     assert not any("doomed" in row or "survivor" in row for row in screen.lines)
 
 
