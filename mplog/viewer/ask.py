@@ -11,12 +11,13 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from mplog.viewer import colours, layouts
+from mplog.viewer.archives import is_compressed
 from mplog.viewer.conditions import Glob
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.fields import SCHEMA, canonical, getter, nearest
 from mplog.viewer.lines import Record
 from mplog.viewer.output import Output
-from mplog.viewer.reading import is_compressed, open_source
+from mplog.viewer.reading import open_source
 from mplog.viewer.scan import Plan, Scanner
 from mplog.viewer.selection import Selection
 from mplog.viewer.values import short

@@ -8,9 +8,10 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from mplog.viewer.archives import is_compressed
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
-from mplog.viewer.reading import is_compressed, rotations
+from mplog.viewer.reading import rotations
 
 if TYPE_CHECKING:
     from mplog.viewer.scan import Plan

@@ -16,12 +16,13 @@ from typing import Any, Protocol
 import msgspec
 
 from mplog.viewer import layouts, quick
+from mplog.viewer.archives import is_compressed
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.forks import LARGE, Team, workers
 from mplog.viewer.lines import Record
 from mplog.viewer.output import Progress
 from mplog.viewer.parsing import Parser
-from mplog.viewer.reading import Source, is_compressed
+from mplog.viewer.reading import Source
 from mplog.viewer.walk import pieces_of, pread
 
 _BLOCK = 16 << 20

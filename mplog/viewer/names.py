@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator
 
-from mplog.viewer import reading
+from mplog.viewer import archives, reading
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
 from mplog.viewer.parsing import Parser
@@ -63,7 +63,7 @@ def _sample(path: str) -> Iterator[Record]:
     with reading.open_source(path) as stream:
         head = stream.read(_HEAD)
         tail = b""
-        if not reading.is_compressed(path):
+        if not archives.is_compressed(path):
             end = stream.seek(0, os.SEEK_END)
             stream.seek(max(len(head), end - _TAIL))
             tail = stream.read(_TAIL)

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mplog.viewer import layouts
+from mplog.viewer.archives import is_compressed
 from mplog.viewer.forks import LARGE, Team, workers
 from mplog.viewer.formats import renderer
 from mplog.viewer.pretty import Pretty, date_line, measure
-from mplog.viewer.reading import is_compressed
 from mplog.viewer.scan import Damage, Plan, Scanner
 from mplog.viewer.walk import pread, span
 

@@ -6,7 +6,6 @@ Runs in the command `mplog`.
 from __future__ import annotations
 
 import glob as _glob
-import importlib
 import os
 import select
 import stat
@@ -14,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from mplog.viewer.archives import SUFFIXES as COMPRESSED
+from mplog.viewer.archives import is_compressed, open_archive
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
 from mplog.viewer.merging import merged
@@ -22,7 +23,6 @@ from mplog.viewer.parsing import Parser
 BLOCK = 1 << 19
 MAX_LINE = 16 << 20
 SUFFIXES = (".log", ".json", ".jsonl", ".ndjson")
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,9 @@ def _names(path: str) -> list[str]:
 def _files(name: str, rotated: bool) -> tuple[str, ...]:
     if not rotated:
         return (name,)
+    folder = os.path.dirname(name) or "."
+    if not os.access(folder, os.R_OK):
+        raise ViewerError(f"{folder}: Permission denied; -R has to look there for rotated files")
     return (*(older for _, older in sorted(rotations(name), reverse=True)), name)
 
 
@@ -103,20 +106,8 @@ def open_source(path: str) -> BinaryIO:
     """
     if path == "-":
         return open(0, "rb", buffering=0, closefd=False)
-    if path.endswith(".gz"):
-        import gzip
-
-        return gzip.open(path)  # type: ignore[return-value]
-    if path.endswith(".bz2"):
-        import bz2
-
-        return bz2.open(path)  # type: ignore[return-value]
-    if path.endswith(".xz"):
-        import lzma
-
-        return lzma.open(path)  # type: ignore[return-value]
-    if path.endswith(".zst"):
-        return _open_zstd(path)
+    if is_compressed(path):
+        return open_archive(path)
     return open(path, "rb", buffering=0)
 
 
@@ -141,26 +132,6 @@ def arriving() -> Iterator[tuple[int, bytes]]:
             rest += chunk
     if rest:
         yield offset, rest
-
-
-def _open_zstd(path: str) -> BinaryIO:
-    """Open a zstd file with whichever module there is; Python 3.14 has one of its own."""
-    for name in ("compression.zstd", "backports.zstd", "pyzstd", "zstandard"):
-        try:
-            module = importlib.import_module(name)
-        except ImportError:
-            continue
-        opened: BinaryIO = module.open(path, "rb")
-        return opened
-    raise ViewerError(
-        f"{path}: reading .zst needs Python 3.14 or the module zstandard (pip install zstandard); "
-        f"or unpack it on the way: zstd -dc {path} | mplog view -"
-    )
-
-
-def is_compressed(path: str) -> bool:
-    """Say whether a file is compressed, by its name."""
-    return path.endswith(COMPRESSED)
 
 
 def blocks(stream: BinaryIO, begin: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:

@@ -8,6 +8,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from mplog.viewer import colours
+from mplog.viewer.archives import is_compressed
 from mplog.viewer.context import Context, Group
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.formats import Renderer, renderer
@@ -16,7 +17,6 @@ from mplog.viewer.look import Look
 from mplog.viewer.merging import merged
 from mplog.viewer.output import Output, Progress
 from mplog.viewer.pretty import measure
-from mplog.viewer.reading import is_compressed
 from mplog.viewer.scan import Plan
 from mplog.viewer.walk import Batches, backward, forward
 

@@ -11,8 +11,9 @@ import zlib
 from contextlib import ExitStack
 from typing import BinaryIO, NamedTuple
 
+from mplog.viewer.archives import is_compressed
 from mplog.viewer.cursors import HEAD, fingerprint
-from mplog.viewer.reading import is_compressed, open_source, rotations
+from mplog.viewer.reading import open_source, rotations
 
 _TRIES = 200
 _PAUSE = 0.005

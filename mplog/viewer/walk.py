@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from mplog.viewer import layouts
+from mplog.viewer.archives import is_compressed
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
 from mplog.viewer.output import Progress
 from mplog.viewer.parsing import Parser
-from mplog.viewer.reading import BLOCK, MAX_LINE, Source, blocks, is_compressed, open_source
+from mplog.viewer.reading import BLOCK, MAX_LINE, Source, blocks, open_source
 from mplog.viewer.scan import WIDEN, Plan, Scanner
 
 _PROBE = 1 << 16

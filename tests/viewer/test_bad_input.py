@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
-import os
+import lzma
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from viewer_command import GOLDEN, mplog
+from viewer_command import GOLDEN, mplog, mplog_as_nobody
 
 SHOP = GOLDEN / "shop.json"
 
@@ -94,13 +97,50 @@ def test_a_directory_without_logs(tmp_path: Path) -> None:
     assert result.err == f"mplog: {tmp_path}: no log in this directory; logs end in .log, .json, .jsonl, .ndjson\n"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
-def test_an_unreadable_file(tmp_path: Path) -> None:
-    """Unreadable: one line on stderr."""
-    path = tmp_path / "app.log"
-    path.touch(mode=0)
-    result = mplog("view", path)
-    assert (result.code, result.err) == (2, f"mplog: {path}: Permission denied\n")
+COMMANDS = ("view", "tail", "stats", "errors", "ps", "check")
+
+
+@pytest.fixture
+def common_path() -> Iterator[Path]:
+    """Return a directory that another user can enter, as he cannot those of pytest."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("what", ["file", "directory", "within"])
+def test_unreadable(command: str, what: str, common_path: Path) -> None:
+    """Unreadable, the file or the directory that it lies in: one line on stderr, exit code 2."""
+    folder = common_path / "folder"
+    folder.mkdir()
+    path = folder / "app.log"
+    path.write_bytes(SHOP.read_bytes())
+    (path if what == "file" else folder).chmod(0)
+    try:
+        result = mplog_as_nobody(command, folder if what == "directory" else path)
+    finally:
+        folder.chmod(0o700)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("mplog: ")
+    assert "Permission denied" in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_a_rotated_file_that_cannot_be_read(common_path: Path) -> None:
+    """An unreadable file among the rotated ones: what comes before it is shown, then one line and exit code 2."""
+    line = '{"time":"2026-11-22T11:11:1%d.000000Z","level":"INFO","msg":"m%d","seq":1}\n'
+    for number, name in enumerate(["app.log.2", "app.log.1", "app.log"]):
+        (common_path / name).write_text(line % (number, number))
+        (common_path / name).chmod(0o644)
+    (common_path / "app.log.1").chmod(0)
+    result = mplog_as_nobody("view", common_path / "app.log", "-R", "-o", "short")
+    assert (result.code, result.err) == (2, f"mplog: {common_path / 'app.log.1'}: Permission denied\n")
+    assert result.out == "11:11:10 I m0\n"
+    common_path.chmod(0o311)
+    result = mplog_as_nobody("view", common_path / "app.log", "-R")
+    common_path.chmod(0o755)
+    assert result.err == f"mplog: {common_path}: Permission denied; -R has to look there for rotated files\n"
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
@@ -126,14 +166,61 @@ def test_a_broken_off_archive_shows_what_there_is(tmp_path: Path) -> None:
     assert "Compressed file ended" in result.err
 
 
+def test_zstd_is_unpacked_on_the_way(tmp_path: Path) -> None:
+    """`.zst` by itself and as a rotated file, in every command that reads logs."""
+    zstandard = pytest.importorskip("zstandard")
+    lines = SHOP.read_bytes().splitlines(keepends=True)
+    path, older = tmp_path / "app.json", tmp_path / "app.json.1.zst"
+    path.write_bytes(b"".join(lines[8:]))
+    older.write_bytes(zstandard.ZstdCompressor().compress(b"".join(lines[:8])))
+    whole = mplog("view", SHOP, "-o", "short", "-P")
+    assert mplog("view", path, "-R", "-o", "short", "-P") == whole
+    assert mplog("view", older, path, "-o", "raw").out == mplog("view", SHOP, "-o", "raw").out
+    assert mplog("view", older, "-o", "short", "-n", "3").out == "".join(whole.out.splitlines(keepends=True)[5:8])
+    assert mplog("view", older, "-o", "short", "-r").out.splitlines() == whole.out.splitlines()[7::-1]
+    assert mplog("stats", path, "-R", "--json").out == mplog("stats", SHOP, "--json").out
+    assert "complete" in mplog("check", path).out
+    assert mplog("ps", path, "-R").out == mplog("ps", SHOP).out
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zst"])
+def test_an_archive_with_damage_in_the_middle(suffix: str, tmp_path: Path) -> None:
+    """A damaged archive, or no archive at all: one line and exit code 2, whatever error its module has for that."""
+    if suffix == "zst":
+        pack = pytest.importorskip("zstandard").ZstdCompressor(write_checksum=True).compress
+    else:
+        pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[suffix]
+    packed = pack(b"".join(b"%d\n" % (number * 7919 % 100_003) for number in range(100_000)))
+    half = len(packed) // 2
+    path = tmp_path / f"app.json.{suffix}"
+    for data in (packed[:half] + bytes(range(256)) + packed[half + 256 :], b"no archive at all", packed[:half]):
+        path.write_bytes(data)
+        for command in ("view", "stats", "check", "ps"):
+            result = mplog(command, path)
+            assert (result.code, result.err.count("\n")) == (2, 1), (command, result.err)
+            assert result.err.startswith(f"mplog: {path}: ")
+
+
+def test_a_zstd_archive_of_several_frames(tmp_path: Path) -> None:
+    """Frames one behind the other, as `cat` and parallel compressors make them, are one file."""
+    compress = pytest.importorskip("zstandard").ZstdCompressor().compress
+    path = tmp_path / "app.json.zst"
+    path.write_bytes(b"".join(compress(line) for line in SHOP.read_bytes().splitlines(keepends=True)))
+    assert mplog("view", path, "-o", "raw").out == mplog("view", SHOP, "-o", "raw").out
+
+
 def test_zstd_without_a_module_says_what_to_do(tmp_path: Path) -> None:
     """`.zst` only if a module exists: the error says so."""
     path = tmp_path / "app.json.zst"
     path.write_bytes(b"\x28\xb5\x2f\xfd\x00")
-    result = mplog("view", path)
-    if "needs Python 3.14" not in result.err:
-        pytest.skip("a module that reads zstd is installed")
+    for name in ("compression.zstd", "backports.zstd", "pyzstd", "zstandard"):
+        module = tmp_path / "shadow" / Path(*name.split("."))
+        module.mkdir(parents=True)
+        (module / "__init__.py").write_text("raise ImportError('hidden by the test')\n")
+        (module.parent / "__init__.py").touch()
+    result = mplog("view", path, env={"PYTHONPATH": str(tmp_path / "shadow")})
     assert result.code == 2
+    assert "needs Python 3.14" in result.err
     assert "pip install zstandard" in result.err
     assert result.err.count("\n") == 1
 
