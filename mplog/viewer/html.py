@@ -6,7 +6,7 @@ import base64
 import hashlib
 import html
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from importlib import resources
 from typing import Any, TextIO
 
@@ -27,21 +27,31 @@ _LONGEST = {"msg": 10_000, "fields": 4_000, "exc": 20_000}
 _encode = msgspec.json.Encoder().encode
 
 
-def write_html(records: Iterable[Record], out: TextIO, *, title: str = "log", most: int = MOST) -> int:
+def write_html(
+    records: Iterable[Record],
+    out: TextIO,
+    *,
+    title: str = "log",
+    most: int | None = None,
+    damaged: Callable[[], int] | None = None,
+) -> int:
     """Write a page that shows the records in any browser, without a network.
 
     Args:
         records: the records, in the order of time; damaged lines are counted.
         out: where the page goes; it is written in UTF-8's characters.
         title: what the page is called.
-        most: so many records are in the table, the newest; time line and errors know them all.
+        most: so many records are in table and histogram, the newest, by default `MOST`; lanes and errors know them all.
+        damaged: returns, when all is read, how many damaged lines there were beside those among the records.
 
     Returns:
         The number of records.
     """
-    data = _Data(most)
+    data = _Data(MOST if most is None else most)
     for record in records:
         data.add(record)
+    if damaged is not None:
+        data.damaged += damaged()
     before, after = _page(title)
     out.write(before)
     for piece in data.pieces(title):

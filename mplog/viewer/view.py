@@ -251,21 +251,23 @@ def _show(view: View, output: Output) -> None:
 
 def _picture(view: View, output: Output) -> None:
     """Write a page or a trace of the selected records."""
-    plan = view.plan()
-    plan.show_damaged = view.args.output == "html" and view.selection.everything
 
     def counted() -> Iterator[Record]:
-        for record in selected(view, plan):
-            if not record.damaged:
-                view.count([record])
+        for record in selected(view, view.plan()):
+            view.count([record])
             yield record
+
+    def damaged() -> int:
+        return 0 if view.damage.mode == "skip" else view.damage.count
 
     with output.stream() as stream:
         if view.args.output == "html":
-            from mplog.viewer.html import write_html
+            from mplog.viewer.html import MOST, write_html
 
             title = ", ".join(os.path.basename(source.path) for source in view.sources)
-            write_html(counted(), stream, title=title)
+            total = write_html(counted(), stream, title=title, damaged=damaged)
+            if total > MOST:
+                say(f"the page shows the newest {MOST:,} of {total:,} records; -S, -l, -p and so on select fewer")
         else:
             from mplog.viewer.trace import write_trace
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from browser import CHROMIUM, Browser, browser
 from sample_log import SampleLog, exception
+from viewer_command import GOLDEN, mplog
 
+from mplog.__main__ import main
 from mplog.viewer.html import write_html
 from mplog.viewer.reading import read_records
 
@@ -110,6 +112,39 @@ def test_newest_records_of_a_long_log(tmp_path: Path) -> None:
     assert (data["total"], len(data["rows"])) == (409, 50)
     assert sum(process["records"] for process in data["processes"]) == 409
     assert data["errors"][0]["count"] == 6
+
+
+@needs_chromium
+def test_the_page_says_what_it_leaves_out(chromium: Browser, tmp_path: Path) -> None:
+    """Records that are too many for the table, and damaged lines, are counted and said on the page."""
+    log = sample()
+    log.lines.insert(200, "torn {")
+    chromium.session = ""
+    chromium.open(render(log, tmp_path / "page.html", title="t", most=50))
+    facts = chromium.text("#facts")
+    assert "409 records of 6 processes" in facts
+    assert "1 damaged line." in facts
+    assert "table and histogram show the newest 50" in facts
+    assert shown(chromium) == 50
+
+
+@pytest.mark.parametrize(("options", "count"), [((), 5), (("--errors", "count"), 5), (("--errors", "skip"), 0)])
+def test_damaged_lines_are_said_on_the_page_and_on_stderr(options: tuple[str, ...], count: int) -> None:
+    """Damaged lines are counted, on the page as on stderr; `--errors skip` ignores them on both."""
+    result = mplog("view", GOLDEN / "damaged.json", "-o", "html", *options)
+    assert data_of(result.out)["damaged"] == count
+    assert ("mplog: 5 damaged lines" in result.err) == bool(count)
+
+
+def test_the_command_says_what_the_page_leaves_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The table holds the newest records; the command says so when it leaves some out."""
+    monkeypatch.setattr("mplog.viewer.html.MOST", 50)
+    path = sample().write(tmp_path / "app.json")
+    assert main(["view", str(path), "-o", "html", "--out", str(tmp_path / "page.html")]) == 0
+    assert "the page shows the newest 50 of 409 records" in capfd.readouterr().err
+    assert len(data_of((tmp_path / "page.html").read_text())["rows"]) == 50
 
 
 @needs_chromium

@@ -71,7 +71,7 @@ function showFacts() {
   const died = DATA.processes.filter((process) => process.died).length;
   if (died) facts.append(", ", element("span", "bad", `${count(died)} died`));
   if (DATA.damaged) facts.append(`, ${plural(DATA.damaged, "damaged line")}`);
-  if (DATA.total > ROWS.length) facts.append(` – the newest ${count(ROWS.length)} are on this page`);
+  if (DATA.total > ROWS.length) facts.append(`. Too many for one page: table and histogram show the newest ${count(ROWS.length)}; lanes and errors tell of all`);
 }
 
 function useTheme(wish) {
