@@ -37,7 +37,7 @@ class Result(NamedTuple):
     held: bool
     figures: dict[str, Any]
     said: str
-    """The last line of one that did not hold."""
+    """The end of what one said that did not hold."""
     seconds: float
 
 
@@ -52,7 +52,7 @@ def run(row: str, n: int, plant: str = "") -> Result:
     )
     seconds = time.monotonic() - began
     if done.returncode:
-        return Result(False, {}, (done.stderr.strip().splitlines() or ["no output"])[-1], seconds)
+        return Result(False, {}, done.stderr.strip()[-3000:] or "no output", seconds)
     return Result(True, json.loads(done.stdout.splitlines()[-1]), "", seconds)
 
 
@@ -76,11 +76,13 @@ def state_machine(examples: int, shards: int) -> Result:
     return Result(not failed, {"examples": examples}, "; ".join(failed), seconds)
 
 
-def line(row: str, n: int, result: Result) -> str:
-    """Return a row of the table."""
+def line(row: str, n: int, result: Result, *, as_json: bool = False) -> str:
+    """Return a row of the table, or the same as JSON."""
+    if as_json:
+        return json.dumps({"row": row, "n": n, **result._asdict()})
     title = ROWS[row].title if row in ROWS else "state machine: write, crash, rotate, fill, rename, against a list"
     if not result.held:
-        return f"| {row} | {title} | {n:,} | **FAIL** | {result.seconds:.0f} | {result.said} |"
+        return f"| {row} | {title} | {n:,} | **FAIL** | {result.seconds:.0f} | {result.said.splitlines()[-1]} |"
     found = result.figures
     wrong = ", ".join(str(found[name]) for name in WRONG) if all(name in found for name in WRONG) else "see right"
     more = ", ".join(
@@ -105,7 +107,7 @@ def header() -> str:
     )
 
 
-def table(names: list[str], *, quick: bool, n: int | None, jobs: int) -> int:
+def table(names: list[str], *, quick: bool, n: int | None, jobs: int, as_json: bool) -> int:
     """Run rows, print the table; return how many did not hold."""
     failed = 0
 
@@ -117,14 +119,16 @@ def table(names: list[str], *, quick: bool, n: int | None, jobs: int) -> int:
         else:
             count = n or (ROWS[name].quick if quick else ROWS[name].long)
             if ROWS[name].root and os.geteuid() != 0:
-                print(f"| {name} | {ROWS[name].title} | {count:,} | not run: needs root | | |", flush=True)
+                with _printing:
+                    print(f"| {name} | {ROWS[name].title} | {count:,} | not run: needs root | | |", flush=True)
                 return
             result = run(name, count)
         with _printing:
             failed += not result.held
-            print(line(name, count, result), flush=True)
+            print(line(name, count, result, as_json=as_json), flush=True)
 
-    print(header(), flush=True)
+    if not as_json:
+        print(header(), flush=True)
     began = time.monotonic()
     beside = [name for name in names if name in ROWS and not ROWS[name].alone]
     with ThreadPoolExecutor(jobs) as pool:
@@ -133,7 +137,8 @@ def table(names: list[str], *, quick: bool, n: int | None, jobs: int) -> int:
     for name in names:
         if name not in beside:
             one(name)
-    print(f"\n{len(names)} rows, {failed} failed, {time.monotonic() - began:.0f} s", flush=True)
+    if not as_json:
+        print(f"\n{len(names)} rows, {failed} failed, {time.monotonic() - began:.0f} s", flush=True)
     return failed
 
 
@@ -157,6 +162,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="with the N of the normal test run")
     parser.add_argument("--n", type=int, help="with this N")
     parser.add_argument("--jobs", type=int, default=2, help="rows at a time that need not run alone (default 2)")
+    parser.add_argument("--json", action="store_true", help="one JSON object a row instead of the table")
     parser.add_argument("--plants", action="store_true", help="run the planted bugs (of the rows named)")
     parser.add_argument("--control", action="store_true", help="run the same deaths with the standard library's queue")
     args = parser.parse_args()
@@ -167,7 +173,8 @@ def main() -> int:
         return subprocess.run([sys.executable, str(HERE / "chaos_control.py")]).returncode
     if args.plants:
         return int(plants(args.rows) > 0)
-    return int(table(args.rows or [*ROWS, H1], quick=args.quick, n=args.n, jobs=args.jobs) > 0)
+    names = args.rows or [*(name for name, row in ROWS.items() if row.quick or not args.quick), H1]
+    return int(table(names, quick=args.quick, n=args.n, jobs=args.jobs, as_json=args.json) > 0)
 
 
 if __name__ == "__main__":

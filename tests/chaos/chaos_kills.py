@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import logging
 import os
 import random
 import resource
@@ -11,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,9 +24,12 @@ from chaos_rig import (
     Rig,
     burst,
     die,
+    eventually,
     figures,
     kill,
+    logger_of,
     naps,
+    real_session,
     rss,
     wait,
 )
@@ -115,18 +121,58 @@ def _die_at(point: str, rig: Rig, number: int, log: Log) -> None:
 
 
 def k5_all_killed(directory: Path, n: int) -> Figures:
-    """Workers and listener killed together; the next listener on the same spool completes the log."""
-    rig = Rig(directory)
-    nap = naps(0.02, 0.06)
-    for _ in range(n):
-        family = [rig.listen(), *(rig.work(burst()) for _ in range(3))]
+    """Parent, workers, supervisor and listener killed together, by their process group.
+
+    The log is complete after the next `setup` on the same file and, in turn, after `mplog recover`.
+    """
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER, linux/prctl.h: orphans come to this process.
+    nap = naps(0.02, 0.08)
+    total: Counter[str] = Counter()
+    for index in range(n):
+        rig = Rig(directory / str(index))
+        group = rig.fork(lambda rig=rig: _family(rig))
+        rig.workers = 3
+        assert eventually(lambda rig=rig: all(rig.acknowledged.of(number) for number in range(3)))
+        # Some are killed before the listener is up, the others while it writes.
+        if index % 3:
+            assert eventually(lambda rig=rig: os.path.exists(rig.file) and os.path.getsize(rig.file) > 0)
         time.sleep(next(nap))
-        for pid in family:
-            os.kill(pid, signal.SIGKILL)
-        for pid in family:
-            wait(pid)
-    rig.finish()
-    return figures(rig.verdict(), times=n)
+        os.killpg(group, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-group, 0):
+                pass
+        total["listeners_killed"] += rig.spool.status() is not None
+        assert wait(rig.fork(lambda rig=rig, by=index % 2: _recover(rig, by)), 60) == 0
+        assert eventually(lambda rig=rig: not os.path.exists(rig.spool.path)), os.listdir(rig.spool.path)
+        verdict = rig.verdict()
+        assert verdict.holds, (index, verdict)
+        total["by_recover" if index % 2 else "by_setup"] += 1
+        for name in ("records", "unacknowledged", "dropped"):
+            total[name] += verdict[name]
+        shutil.rmtree(rig.directory)
+    return {"lost": 0, "twice": 0, "torn": 0, "disorder": 0, **total}
+
+
+def _family(rig: Rig) -> None:
+    """Be a parent with a session and three workers."""
+    os.setpgid(0, 0)
+    with real_session(rig):
+        for number in range(3):
+            rig.fork(lambda number=number: burst()(number, logger_of(rig, number)))
+        time.sleep(100)
+
+
+def _recover(rig: Rig, by_command: int) -> None:
+    """Be the next program that has to do with the file."""
+    if by_command:
+        from mplog.__main__ import main
+
+        os.environ["MPLOG_SPOOL"] = rig.root
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        assert main(["recover", rig.file]) == 0
+        return
+    with real_session(rig):
+        logging.getLogger("next").info("the next program")
 
 
 def k6_parent_killed(directory: Path, n: int) -> Figures:
@@ -182,12 +228,42 @@ def k7_ways_to_die(directory: Path, n: int) -> Figures:
     return figures(verdict, processes=len(started), codes=codes)
 
 
-def _thousand_then(log: Log, end: Callable[[], Any]) -> None:
+def _in_a_pool(log: Log) -> None:
+    """Have the records written by the worker of a pool, which is terminated then."""
+    from multiprocessing import get_context
+
+    context = get_context("fork")
+    through = context.Event()
+
+    def task() -> None:
+        for n in range(1, 1001):
+            log(n, 60)
+        through.set()
+        time.sleep(100)
+
+    global _task
+    _task = task
+    with context.Pool(1) as pool:
+        pool.apply_async(_run_task)
+        assert through.wait(30)
+        pool.terminate()
+
+
+def _run_task() -> None:
+    _task()
+
+
+_task: Callable[[], None]
+
+
+def _thousand_then(log: Log, end: Callable[..., Any]) -> Any:
+    if end is _in_a_pool:
+        return _in_a_pool(log)
     for n in range(1, 1001):
         log(n, 60)
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 2)
-    end()
+    return end()
 
 
 def _exhaust() -> None:
@@ -197,7 +273,7 @@ def _exhaust() -> None:
         kept.append(bytearray(1 << 24))
 
 
-WAYS: dict[str, Callable[[], Any]] = {
+WAYS: dict[str, Callable[..., Any]] = {
     "SIGKILL": die,
     "SIGSEGV": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "null pointer": lambda: ctypes.string_at(0),
@@ -207,6 +283,7 @@ WAYS: dict[str, Callable[[], Any]] = {
     "out of memory": _exhaust,
     "exception": lambda: 1 / 0,
     "sys.exit": lambda: sys.exit(3),
+    "Pool.terminate": _in_a_pool,
     "exec": lambda: os.execv("/bin/true", ["true"]),
 }
 

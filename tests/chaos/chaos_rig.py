@@ -17,7 +17,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,12 @@ from mplog._listener import certificate
 from mplog._shared import launch as _launch
 from mplog._shared import lock
 from mplog._shared.owner import Owner, identity
-from mplog._shared.spool import Spool
+from mplog._shared.spool import Spool, session_name
 from mplog.config import Config
 
 MOST_WORKERS = 20_000
+LAUNCH = _launch.launch
+"""Starts supervisor and listener, as sessions do that no rig has put together."""
 WATCHDOG = 10.0
 Figures = dict[str, Any]
 Log = Callable[[int, int], None]
@@ -42,7 +44,7 @@ class Acknowledged:
     """Eight bytes a worker in a mapped file, which survive every death."""
 
     def __init__(self, path: str) -> None:
-        with open(path, "w+b") as file:
+        with open(path, "a+b") as file:
             file.truncate(8 * MOST_WORKERS)
             self._map = mmap.mmap(file.fileno(), 8 * MOST_WORKERS)
 
@@ -72,6 +74,7 @@ class Rig:
         directory: str | os.PathLike[str],
         *,
         spool: str | None = None,
+        second: str | None = None,
         file: str | None = None,
         **settings: Any,
     ) -> None:
@@ -81,13 +84,15 @@ class Rig:
         self.file = file or str(self.directory / "app.json")
         self.acknowledged = Acknowledged(str(self.directory / "acknowledged"))
         self.config = Config(file=self.file, console="off", format="json", **settings)
-        root = spool or str(self.directory / "spool")
-        os.makedirs(root, 0o700, exist_ok=True)
-        self.spool = Spool(os.path.join(root, "session"), None)
+        self.root = spool or str(self.directory / "spool")
+        os.makedirs(self.root, 0o700, exist_ok=True)
+        # Where `setup` on the same file would look for it.
+        name = session_name(self.file)
+        self.spool = Spool(os.path.join(self.root, name), second and os.path.join(second, name))
         self.spool.create()
         session = json.dumps({"id": "rig", "config": json.loads(self.config.to_json())})
         self.spool.write_file("session.json", session.encode())
-        self.handle = worker.Handle("rig", self.spool.path, None, session)
+        self.handle = worker.Handle("rig", self.spool.path, self.spool.second, session)
         self.workers = 0
         self.listeners = 0
         _launch.launch = lambda spool: True  # The rig alone starts listeners.
@@ -125,14 +130,7 @@ class Rig:
     def attach(self, number: int) -> Callable[[int, int], None]:
         """Attach this process as worker `number`; return the function that logs."""
         worker.install(self.handle, self.config, worker.EXPLICIT)
-        logger = logging.getLogger("chaos")
-        store = self.acknowledged.store
-
-        def log(n: int, size: int) -> None:
-            logger.info("n %d %d %s", number, n, "x" * size)
-            store(number, n)
-
-        return log
+        return logger_of(self, number)
 
     def listen(self, prepare: Callable[[], object] = lambda: None, **kwargs: Any) -> int:
         """Start a listener, which waits for the one before it to be gone."""
@@ -171,13 +169,12 @@ class Rig:
         names = [path for path in Path(self.file).parent.iterdir() if re.fullmatch(r"app\.json(\.\d+)?", path.name)]
         return sorted(names, key=lambda path: -int(path.name.rpartition(".")[2]) if path.name != "app.json" else 0)
 
-    def verdict(self) -> Verdict:
-        """Compare what was acknowledged with what is in the log."""
+    def verdict(self, contents: Iterable[bytes] | None = None) -> Verdict:
+        """Compare what was acknowledged with what is in the log, or in `contents`, oldest first."""
         found = Verdict(lost=0, twice=0, torn=0, disorder=0, strange=0, records=0, unacknowledged=0, dropped=0, own=0)
         seen: dict[int, set[int]] = {}
         last: dict[int, int] = {}
-        for path in self.files():
-            data = path.read_bytes()
+        for data in contents if contents is not None else (path.read_bytes() for path in self.files()):
             found["torn"] += not data.endswith(b"\n") and bool(data)
             for line in data.splitlines():
                 self._enter(line, found, seen, last)
@@ -229,6 +226,27 @@ def wait(pid: int, timeout: float = WATCHDOG) -> int:
             raise AssertionError(f"process {pid} hung in {stack!r}")
         time.sleep(pause)
         pause = min(pause * 1.5, 0.01)
+
+
+def real_session(rig: Rig, **settings: Any) -> Any:
+    """Enter the session of a rig's file as an application does, with supervisor and listener; runs in a fork."""
+    import mplog
+
+    _launch.launch = LAUNCH
+    os.environ["MPLOG_SPOOL"] = rig.root
+    return mplog.setup(rig.file, console=False, **settings)
+
+
+def logger_of(rig: Rig, number: int) -> Callable[[int, int], None]:
+    """Return the function that logs as worker `number`, for a process that is attached already."""
+    logger = logging.getLogger("chaos")
+    store = rig.acknowledged.store
+
+    def log(n: int, size: int) -> None:
+        logger.info("n %d %d %s", number, n, "x" * size)
+        store(number, n)
+
+    return log
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
