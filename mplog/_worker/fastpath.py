@@ -34,6 +34,8 @@ LARGE = 64 * 1024
 BEHIND = len("%d%b\n")
 """Characters of a template behind the key `seq`."""
 
+Site = tuple[Any, int, bytes, CodeType]
+"""A logger and a level at a call site, the template of the lines there, and the code, to be kept alive."""
 _PLAIN = frozenset((int, str, float, bool, type(None)))
 _ASYNC = sys.version_info >= (3, 12)
 
@@ -59,7 +61,9 @@ _after_fork: Any = None
 _root = logging.root
 second: tuple[int, bytes, bytes] = (0, b"", b"")
 """The key at the start of this second, the zeros in front of a key, and the text for the second."""
-_sites: dict[tuple[int, int, str], tuple[bytes, CodeType]] = {}
+_sites: dict[tuple[int, int, str], Site] = {}
+_latest: dict[int, Site] = {}
+"""By the address of the call alone: nearly every call site has one logger and one level."""
 _stock_types: dict[type, bool] = {}
 _local = threading.local()
 """`who`: thread, its name, the process's name, and the part of a line that these make."""
@@ -114,7 +118,7 @@ def refresh() -> None:
     names = {level: logging.getLevelName(level) for level in (10, 20, 30, 40, 50)}
     if names != _level_names:
         _level_names.update(names)
-        _sites.clear()
+        _clear()
 
 
 def _debug(self: Any, msg: Any, *args: Any, **kwargs: Any) -> None:
@@ -193,7 +197,9 @@ def _emit(self: Any, level: int, msg: Any, args: Any, kwargs: Any) -> None:
             code = frame.f_code
     except (ValueError, AttributeError):  # called by the interpreter itself, as `atexit` does: no caller to name
         return self._log(level, "%s", (msg,))  # type: ignore[no-any-return]
-    site = _sites.get((id(code) + frame.f_lasti, level, self.name)) or _remember(frame, level, self.name)
+    site = _latest.get(id(code) + frame.f_lasti)
+    if site is None or site[0] is not self or site[1] != level:
+        site = _look_up(frame, level, self)
     try:
         if not _guard[0]:
             _after_fork()
@@ -212,7 +218,7 @@ def _emit(self: Any, level: int, msg: Any, args: Any, kwargs: Any) -> None:
         bound = fragment()
         tail = f"{bound}}}".encode() if bound else b"}"
         seq = journal.seq + 1
-        line = site[0] % (zeros, key, stamp, micros, text.encode(), who, seq, tail)
+        line = site[2] % (zeros, key, stamp, micros, text.encode(), who, seq, tail)
         # The claim, as in `JournalWriter.write`: no call from here to the copy.
         length = len(line)
         start = journal.used
@@ -225,7 +231,7 @@ def _emit(self: Any, level: int, msg: Any, args: Any, kwargs: Any) -> None:
             except BaseException:
                 journal.blank(journal.memory, start, end, seq)
         else:
-            head = site[0][:-BEHIND] % (zeros, key, stamp, micros, text.encode(), who)
+            head = site[2][:-BEHIND] % (zeros, key, stamp, micros, text.encode(), who)
             journal.write(head, tail + b"\n", level)
         if key >= _worker.check_at:
             _worker.check(key)
@@ -278,15 +284,27 @@ def next_second(key: int) -> tuple[bytes, bytes, int]:
     return zeros, text, past // 1000
 
 
-def _remember(frame: Any, level: int, name: str) -> tuple[bytes, CodeType]:
-    """Make and keep the template of a call site. The code object is kept, or its address could be another one's."""
-    if len(_sites) >= MOST_SITES:
-        _sites.clear()
-    site = new_site({}, name, level, frame)
-    texts = [text.replace("%", "%%") for text in (site.before, site.middle, site.after)]
-    template = '%b%x {"time":"%b.%06dZ' + "%b".join(texts) + "%d%b\n"
-    kept = _sites[address(frame), level, name] = (template.encode(), site.code)
-    return kept
+def _look_up(frame: Any, level: int, logger: Any) -> Site:
+    """Return the template of a call site, made and kept if need be.
+
+    The code object is kept, or its address could be another one's.
+    """
+    where = address(frame)
+    site = _sites.get((where, level, logger.name))
+    if site is None or site[0] is not logger:
+        if len(_sites) >= MOST_SITES:
+            _clear()
+        made = new_site({}, logger.name, level, frame)
+        texts = [text.replace("%", "%%") for text in (made.before, made.middle, made.after)]
+        template = '%b%x {"time":"%b.%06dZ' + "%b".join(texts) + "%d%b\n"
+        site = _sites[where, level, logger.name] = (logger, level, template.encode(), made.code)
+    _latest[where] = site
+    return site
+
+
+def _clear() -> None:
+    _sites.clear()
+    _latest.clear()
 
 
 def _introduce() -> bytes:
