@@ -211,7 +211,7 @@ def output_line(identity: dict[str, Any], number: int, text: str, wall: int, set
     logger, level, name = STREAMS.get(number, STREAMS[1])
     if level < levels.get(logger, levels.get("", 0)):
         return b""
-    text = redact(cut(text, max(256, most // 8)))
+    text = cut(redact(text), max(256, most // 8))  # in this order: half a secret would not be recognised
     process, pid = identity.get("process", ""), identity.get("pid", 0)
     return (
         f'{{"time":"{timestamp(wall / 1e9)}","level":"{name}","msg":{quote(text)},"logger":"{logger}",'

@@ -154,7 +154,14 @@ def _joined(theirs: Config, ours: Config, given: frozenset[str]) -> Config:
             f"{ours.file!r} has a session already, whose settings hold; `{'`, `'.join(wished)}` of this call "
             f"{'is' if len(wished) == 1 else 'are'} not used."
         )
-    return theirs.replace(**{name: getattr(ours, name) for name in _OWN})
+    settled = theirs.replace(**{name: getattr(ours, name) for name in _OWN})
+    if "fd" in ours.capture and not set(ours.redact) <= set(theirs.redact):
+        worker.warn(
+            f"{ours.file!r} has a session already, whose listener does not know this program's `redact`, so what "
+            "is written to descriptors is not captured here; give the same `redact` to the `setup` that begins it."
+        )
+        settled = settled.replace(capture=tuple(kind for kind in ours.capture if kind != "fd"))
+    return settled
 
 
 def _tell_where_console_is(spool: Spool, settled: Config) -> None:
