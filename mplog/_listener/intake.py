@@ -191,6 +191,7 @@ class Intake:
                     reader.close()
                 continue
             if not reader.is_open and not reader.segments:
+                journal.more = False  # Else a process that only drops would hold up every `flush`.
                 journal.exhausted = journal.dead
                 continue
             active += self._read_one(journal, limit)
