@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from chaos_points import copy_of, template
 from chaos_rig import (
     Figures,
     Log,
     Rig,
+    Verdict,
     eventually,
     figures,
     kill,
+    state_of,
     steady,
     verdict_by_worker,
     wait,
@@ -23,26 +28,37 @@ from chaos_rig import (
 
 
 def d1_disk_full(directory: Path, n: int) -> Figures:
-    """The log's file system is full for a while: nothing is lost, and one record says so. Needs root for a tmpfs."""
+    """The log's file system is full for a while, under `block` and under `drop`; one record says so.
+
+    Under `block` nothing is lost; under `drop`, with a small quota, every record is in the log or counted.
+    """
+    seconds = 3.0 if n >= 10_000 else 0.5
+    block = _full(directory / "block", n, seconds)
+    drop = _full(directory / "drop", n, seconds, overflow="drop", quota=128 * 1024)
+    assert block["dropped"] == 0, block
+    assert drop["dropped"] > 0, drop
+    assert drop["records"] + drop["dropped"] == n, drop
+    return {**drop, "records": block["records"] + drop["records"], "full_s": seconds, "notes": 2}
+
+
+def _full(directory: Path, n: int, seconds: float, **policy: Any) -> Verdict:
     mount = directory / "small"
     mount.mkdir(parents=True)
     assert os.system(f"mount -t tmpfs -o size=256k tmpfs {mount}") == 0
     try:
-        rig = Rig(directory, file=str(mount / "app.json"))
+        rig = Rig(directory, file=str(mount / "app.json"), **policy)
         listener = rig.begin()
-
-        def work(number: int, log: Log) -> None:
-            for k in range(1, n + 1):
-                log(k, 300)
-
-        assert wait(rig.work(work), 30) == 0
+        fill = rig.work(lambda number, log: [log(k, 300) for k in range(1, n + 1)], bye=True)
+        assert wait(fill, 30) == 0
         assert eventually(lambda: os.statvfs(mount).f_bavail == 0)
-        time.sleep(0.3)
-        assert os.system(f"mount -o remount,size=64m {mount}") == 0
+        time.sleep(seconds)
+        assert os.system(f"mount -o remount,size=256m {mount}") == 0
         rig.end(listener, 120)
         notes = [line for line in Path(rig.file).read_bytes().splitlines() if b'"event":"disk_full"' in line]
         assert len(notes) == 1, notes
-        return figures(rig.verdict(), notes=len(notes))
+        verdict = rig.verdict()
+        assert verdict.holds, verdict
+        return verdict
     finally:
         os.system(f"umount {mount}")
 
@@ -71,21 +87,116 @@ def d3_short_writes(directory: Path, n: int) -> Figures:
 
 
 def d4_log_moved(directory: Path, n: int) -> Figures:
-    """The log renamed again and again while it is written: the union of all files is complete."""
-    rig = Rig(directory)
+    """The log renamed, deleted, exchanged for a directory, a link and a fifo, its directory removed, copytruncated.
+
+    It is there again within a second; all that was written is in what was moved away and what is there; nothing goes
+    through a link or into a fifo. A copytruncate stops the listener for as long as it takes: what is written between
+    its copy and its truncation is lost to every program.
+    """
+    place = directory / "logs"
+    place.mkdir(parents=True, mode=0o700)
+    rig = Rig(directory, file=str(place / "app.json"))
     listener = rig.begin()
     pid = rig.work(steady)
+    file = Path(rig.file)
+    kept: list[IO[bytes]] = []
+    slowest = 0.0
+    generator = random.Random(4)
     for index in range(n):
-        time.sleep(0.05)
-        if os.path.exists(rig.file):
-            os.rename(rig.file, f"{rig.file}.{n - index}")
-        if index == n // 2:
-            os.mkdir(rig.file)
-            time.sleep(0.2)
-            os.rmdir(rig.file)
+        assert eventually(lambda: file.exists() and file.stat().st_size > 0), index
+        kept.append(file.open("rb"))
+        began = MOVES[index % len(MOVES)](file, place, listener)
+        found = eventually(lambda: file.is_file() and file.stat().st_size > 0, 5)
+        assert found, (index, MOVES[index % len(MOVES)].__name__)
+        slowest = max(slowest, time.monotonic() - began)
+        time.sleep(generator.uniform(0.0, 0.1 if n < 100 else 0.5))
     kill(pid)
     rig.end(listener, 120)
-    return figures(rig.verdict(), files=len(rig.files()))
+    assert slowest <= 1.0 or n < 100, slowest
+    contents = [kept_file.read() for kept_file in kept]
+    for kept_file in kept:
+        kept_file.close()
+    copies = {int(path.name.rpartition(".")[2]): path.read_bytes() for path in place.glob("app.json.copy.*")}
+    for index, copy in copies.items():
+        contents[index] = copy
+    contents.append(file.read_bytes())
+    return figures(rig.verdict(contents), moves=n, slowest_reopening_s=round(slowest, 2))
+
+
+def _rename(file: Path, place: Path, listener: int) -> float:
+    file.rename(f"{file}.old")
+    return time.monotonic()
+
+
+def _delete(file: Path, place: Path, listener: int) -> float:
+    file.unlink()
+    return time.monotonic()
+
+
+def _directory_instead(file: Path, place: Path, listener: int) -> float:
+    file.unlink()
+    if not eventually(lambda: _made(file.mkdir)):
+        raise AssertionError("the listener was always faster")
+    time.sleep(0.1)
+    file.rmdir()
+    return time.monotonic()
+
+
+def _link_instead(file: Path, place: Path, listener: int) -> float:
+    target = place / "elsewhere"
+    target.touch()
+    (place / "link").symlink_to(target)
+    os.replace(place / "link", file)
+    time.sleep(0.1)
+    assert target.stat().st_size == 0, "something was written through a link"
+    assert file.is_symlink()
+    file.unlink()
+    return time.monotonic()
+
+
+def _fifo_instead(file: Path, place: Path, listener: int) -> float:
+    os.mkfifo(place / "fifo")
+    reader = os.open(place / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    os.replace(place / "fifo", file)
+    time.sleep(0.1)
+    try:
+        assert os.read(reader, 100) == b"", "something was written into a fifo"
+    except BlockingIOError:
+        pass  # Somebody has it open: the listener, which looks what it is.
+    finally:
+        os.close(reader)
+    file.unlink()
+    return time.monotonic()
+
+
+def _directory_removed(file: Path, place: Path, listener: int) -> float:
+    away = place.with_name(f"logs.{time.monotonic_ns()}")
+    place.rename(away)
+    for copy in away.glob("app.json.copy.*"):
+        if eventually(place.is_dir):
+            copy.rename(place / copy.name)
+    return time.monotonic()
+
+
+def _copytruncate(file: Path, place: Path, listener: int) -> float:
+    os.kill(listener, signal.SIGSTOP)
+    eventually(lambda: state_of(listener) == "T")
+    index = len(list(place.glob("app.json.copy.*"))) * len(MOVES) + MOVES.index(_copytruncate)
+    shutil.copyfile(file, f"{file}.copy.{index}")
+    os.truncate(file, 0)
+    os.kill(listener, signal.SIGCONT)
+    return time.monotonic()
+
+
+def _made(make: Callable[[], object]) -> bool:
+    try:
+        make()
+    except FileExistsError:
+        return False
+    return True
+
+
+MOVES = (_rename, _delete, _directory_instead, _link_instead, _fifo_instead, _directory_removed, _copytruncate)
 
 
 def d6_spool_troubles(directory: Path, n: int) -> Figures:

@@ -64,13 +64,15 @@ ROWS: dict[str, Row] = {
     "K6": Row(k6_parent_killed, "the parent alone killed", 3, 50, alone=True),
     "K7": Row(k7_ways_to_die, "ways to die after 1,000 records", 2, 20),
     "K8": Row(k8_neighbour_killed, "a neighbour killed in mid-burst", 10, 200, alone=True),
-    "T1": Row(t1_listener_stopped, "listener stopped", 3_000, 50_000, alone=True),
+    "T1": Row(t1_listener_stopped, "listener stopped for so many seconds", 10, 40, alone=True),
     "T2": Row(t2_worker_stopped, "workers stopped inside a call", 400, 20_000, alone=True),
     "T3": Row(t3_handler_hangs, "a handler sleeps for ever", 100, 1_000, alone=True),
-    "D1": Row(d1_disk_full, "disk full for a while", 1_500, 10_000, root=True),
+    "D1": Row(d1_disk_full, "disk full for three seconds", 1_500, 10_000, root=True),
     "D2": Row(d2_system_calls, "the N-th system call fails, by strace", 0, 1_000, minutes=8),
     "D3": Row(d3_short_writes, "short and failing writes", 200, 2_000),
-    "D4": Row(d4_log_moved, "log renamed, replaced by a directory", 12, 200),
+    "D4": Row(
+        d4_log_moved, "log renamed, deleted, replaced, copytruncated", 14, 210, minutes=2
+    ),
     "D5": Row(d5_followed, "`tail -n +1 -F` through kills of the listener", 10, 100),
     "D6": Row(d6_spool_troubles, "spool full", 1, 10, root=True),
     "D7": Row(d7_damaged_journals, "journals damaged", 30, 10_000, minutes=4),
