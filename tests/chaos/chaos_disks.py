@@ -14,7 +14,6 @@ from typing import IO, Any
 from chaos_points import copy_of, template
 from chaos_rig import (
     Figures,
-    Log,
     Rig,
     Verdict,
     eventually,
@@ -197,31 +196,6 @@ def _made(make: Callable[[], object]) -> bool:
 
 
 MOVES = (_rename, _delete, _directory_instead, _link_instead, _fifo_instead, _directory_removed, _copytruncate)
-
-
-def d6_spool_troubles(directory: Path, n: int) -> Figures:
-    """The spool full: no SIGBUS, calls wait and then drop with an exact count. Needs root for a tmpfs."""
-    mount = directory / "spool"
-    mount.mkdir()
-    assert os.system(f"mount -t tmpfs -o size=192k,mode=700 tmpfs {mount}") == 0
-    try:
-        rig = Rig(directory, block_timeout=0.02)
-        listener = rig.begin()
-        count = 4_000 * n
-
-        def work(number: int, log: Log) -> None:
-            for k in range(1, count + 1):
-                log(k, 300)
-
-        codes = [wait(pid, 60) for pid in [rig.work(work, bye=True) for _ in range(2)]]
-        assert codes == [0, 0], codes
-        rig.held.release()
-        assert wait(listener, 30) == 0
-        verdict = rig.verdict()
-        assert verdict["records"] + verdict["dropped"] == 2 * count, verdict
-        return figures(verdict)
-    finally:
-        os.system(f"umount -l {mount}")
 
 
 def d7_damaged_journals(directory: Path, n: int) -> Figures:

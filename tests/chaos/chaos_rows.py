@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chaos_crowds import c1_clock_steps, f1_crowd, f2_few_descriptors, f5_threads
-from chaos_disks import d1_disk_full, d3_short_writes, d4_log_moved, d6_spool_troubles, d7_damaged_journals
+from chaos_disks import d1_disk_full, d3_short_writes, d4_log_moved, d7_damaged_journals
 from chaos_forks import f3_forks, f4_signals
 from chaos_fuzz import h2_fuzz
 from chaos_hangs import b1_overflow, o1_console, t1_listener_stopped, t2_worker_stopped, t3_handler_hangs
@@ -29,6 +29,7 @@ from chaos_kills import (
 )
 from chaos_listener import c2_order, d5_followed, k3_listener_killed, k4_listener_points, o10_second_listener
 from chaos_rig import Figures
+from chaos_spools import d6_spool_troubles
 from chaos_syscalls import d2_system_calls
 
 
@@ -70,11 +71,9 @@ ROWS: dict[str, Row] = {
     "D1": Row(d1_disk_full, "disk full for three seconds", 1_500, 10_000, root=True),
     "D2": Row(d2_system_calls, "the N-th system call fails, by strace", 0, 1_000, minutes=8),
     "D3": Row(d3_short_writes, "short and failing writes", 200, 2_000),
-    "D4": Row(
-        d4_log_moved, "log renamed, deleted, replaced, copytruncated", 14, 210, minutes=2
-    ),
+    "D4": Row(d4_log_moved, "log renamed, deleted, replaced, copytruncated", 14, 210, minutes=2),
     "D5": Row(d5_followed, "`tail -n +1 -F` through kills of the listener", 10, 100),
-    "D6": Row(d6_spool_troubles, "spool full", 1, 10, root=True),
+    "D6": Row(d6_spool_troubles, "spool full, tiny, read-only, removed", 1, 10, root=True),
     "D7": Row(d7_damaged_journals, "journals damaged", 30, 10_000, minutes=4),
     "F1": Row(f1_crowd, "processes, a quarter alive at once, half killed", 60, 2_000, alone=True),
     "F2": Row(f2_few_descriptors, "RLIMIT_NOFILE 64 in the listener, 16 in workers", 30, 200),
