@@ -92,6 +92,60 @@ assert open("app.json").read().count("DEBUG") == ended > 0
     assert {record["logger"] for record in debug} == {"app.db"}
 
 
+def test_loggers_of_structlog_follow_down_to_debug_and_back(program, read_log, tmp_path, start_method):
+    """Bound loggers of `get_logger`, made before `setup` or in the worker, follow the level down to DEBUG and back."""
+    program(
+        """
+        import multiprocessing, sys, time
+        import mplog
+        from mplog import worker
+
+        early = mplog.get_logger("app.db").bind(made="before setup")
+
+        def until(true):
+            deadline = time.monotonic() + 20
+            while not true():
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+
+        def work(ready):
+            late = mplog.get_logger("app.db").bind(made="in the worker")
+            other = mplog.get_logger("app.web")
+
+            def written():
+                before = worker.current.journal.seq
+                for log in (early, late, early.bind(made="from another")):
+                    log.debug("detail")
+                other.debug("of another logger")
+                return worker.current.journal.seq - before
+
+            early.info("begin")
+            assert written() == 0
+            ready.set()
+            until(lambda: written() == 3)
+            until(lambda: written() == 0)
+            late.info("end")
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context(sys.argv[1])
+            ready = context.Event()
+            with mplog.setup("app.json", console=False) as session:
+                child = context.Process(target=work, args=(ready,))
+                child.start()
+                assert ready.wait(20)
+                session.set_level("DEBUG", logger="app.db", duration=0.5)
+                child.join()
+                assert child.exitcode == 0
+        """,
+        start_method,
+    )
+    log = read_log(tmp_path / "app.json")
+    assert [(record["msg"], record["level"]) for record in (log[0], log[-1])] == [("begin", "INFO"), ("end", "INFO")]
+    details = [(record["msg"], record["level"], record["logger"]) for record in log[1:-1]]
+    assert set(details) == {("detail", "DEBUG", "app.db")}
+    assert {record["made"] for record in log[1:-1]} == {"before setup", "in the worker", "from another"}
+
+
 def test_up_and_back(program, read_log, tmp_path):
     """A level that was raised goes back by itself, too, where only disabled calls are made meanwhile."""
     program(
