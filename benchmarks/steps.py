@@ -20,7 +20,7 @@ from typing import Any
 import mplog
 from mplog import worker
 from mplog._listener import merge as _merge
-from mplog._shared import clock, context
+from mplog._shared import context
 from mplog._worker import fastpath
 
 CALL = 'log.info("processing %d of %s", 12345, "hello")'
@@ -76,18 +76,18 @@ def caller(directory: str) -> None:
             "journal": journal,
             "frame": frame,
             "getframe": sys._getframe,
-            "template": site[0],
+            "template": site[2],
             "who": who,
             "text": b'"processing 12345 of hello"',
             "quote": fastpath.encode_basestring,
             "message": "processing 12345 of hello",
-            "sites": fastpath._sites,
-            "clock": clock,
+            "sites": fastpath._latest,
+            "fastpath": fastpath,
             "monotonic_ns": fastpath.monotonic_ns,
             "local": fastpath._local,
             "fragment": context.fragment,
             "head": LINE[:-6] % (1, 12345),
-            "guard": worker._guard,
+            "guard": worker.guard,
         }
         rows = [
             ("whole call", nanoseconds(CALL, names, number=4000, before=session.flush)),
@@ -96,12 +96,15 @@ def caller(directory: str) -> None:
             ("quoting", nanoseconds('message.isascii() and "\\x7f" not in message and quote(message)', names)),
             (
                 "caller and template",
-                nanoseconds("f = getframe(0); c = f.f_code; sites.get((id(c) + f.f_lasti, 20, log.name))", names),
+                nanoseconds("f = getframe(0); c = f.f_code; s = sites.get(id(c) + f.f_lasti)", names),
             ),
             ("who", nanoseconds("thread, name, process, text_ = local.who; thread._name is not name", names)),
-            ("clock", nanoseconds("key = monotonic_ns(); (key + clock.offset) // 1000", names)),
+            ("clock", nanoseconds("key = monotonic_ns(); (key - fastpath.second[0]) // 1000", names)),
             ("forked? context?", nanoseconds("guard[0]; fragment()", names)),
-            ("the line", nanoseconds('template % (1 << 50, b"2026-11-22T11:11:11", 123456, text, who)', names)),
+            (
+                "the line",
+                nanoseconds('template % (b"00", 1 << 50, b"2026-11-22T11:11:11", 123456, text, who, 9, b"}")', names),
+            ),
             (
                 "`JournalWriter.write`",
                 nanoseconds('journal.write(head, b"}\\n", 20)', names, number=1000, before=session.flush),
