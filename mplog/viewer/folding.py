@@ -201,8 +201,8 @@ class _Divider:
 
     def _rows(self, block: bytes) -> list[Any] | None:
         """Return the decoded lines of a block; None unless each is an object by itself and can be counted."""
-        count = block.count(b"\n")
-        if block[:1] != b"{" or block[-2:] != b"}\n" or block.count(b"}\n{") != count - 1 or not _is_text(block):
+        count = objects(block)
+        if not count:
             return None
         try:
             rows: list[Any] = self._part.decoder.decode_lines(block)
@@ -236,6 +236,14 @@ class _Divider:
         if self._begin is not None:
             self._items.append((self._begin, self._part.packed()))
             self._part, self._begin = self._make(), None
+
+
+def objects(block: bytes) -> int:
+    """Return how many lines a block has; 0 unless each of them may be an object by itself, and all of it is UTF-8."""
+    count = block.count(b"\n")
+    if block[:1] != b"{" or block[-2:] != b"}\n" or block.count(b"}\n{") != count - 1:
+        return 0
+    return count if _is_text(block) else 0
 
 
 def _is_text(data: bytes) -> bool:

@@ -139,11 +139,28 @@ def in_batches(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def write_groups(view: View, records: Iterable[Record], look: Look, output: Output) -> None:
-    """Write the groups of records around each match, a line between them."""
+def groups_of(view: View, plan: Plan, progress: Progress) -> Iterator[Group]:
+    """Return the groups of records around each match."""
     test = view.selection.predicate() or (lambda _record: True)
-    context = Context(view.before, view.after, view.args.context_by, test)
-    groups: Iterator[Group] = chain(chain.from_iterable(map(context.feed, records)), context.finish())
+    logs = {path: source.path for source in view.sources for path in source.files}
+    context = Context(view.before, view.after, view.args.context_by, test, logs)
+    if len(view.sources) == 1 and not view.args.cursor_file:
+        from mplog.viewer import neighbours
+
+        groups = neighbours.groups(view.sources[0], plan, context, progress)
+        if groups is not None:
+            return groups
+    if view.args.cursor_file:
+        from mplog.viewer.cursors import from_cursor
+
+        records: Iterator[Record] = from_cursor(view, plan)
+    else:
+        records = selected(view, plan, progress)
+    return chain(chain.from_iterable(map(context.feed, records)), context.finish())
+
+
+def write_groups(view: View, groups: Iterator[Group], look: Look, output: Output, progress: Progress) -> None:
+    """Write the groups of records around each match, a line between them."""
     if view.last is not None:
         groups = iter(deque(groups, maxlen=view.last)) if view.last else iter(())
     if view.args.max_count is not None:
@@ -151,6 +168,7 @@ def write_groups(view: View, records: Iterable[Record], look: Look, output: Outp
     render: Renderer | None = None
     dim, reset = (colours.DIM, colours.RESET) if look.colour else ("", "")
     for group in groups:
+        progress.clear()
         shown = [record for record, _ in group]
         measure(look, shown)
         if render is None:

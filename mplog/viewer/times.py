@@ -16,6 +16,11 @@ _SYSLOG = re.compile(r"([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.(
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {m: i for i, m in enumerate(_NAMES, 1)}
 
+_HOURS = {f"T{hour:02}:": hour * 3600 for hour in range(24)}
+_MINUTES = {f"{minute:02}:": minute * 60 for minute in range(60)}
+_SECONDS = {f"{second:02}": second for second in range(60)}
+
+_days: dict[str, float] = {}
 _seconds: dict[str, float] = {}
 _local_seconds: dict[str, float] = {}
 _local: dict[tuple[int, ...], float] = {}
@@ -39,15 +44,31 @@ def parse_utc(text: str) -> float | None:
 
 
 def _second(whole: str) -> float | None:
-    match = _ISO.fullmatch(whole)
-    if match is None:
-        return None
-    seconds = _epoch(tuple(int(part) for part in match.groups()[:6]), "Z")
-    if seconds is not None:
-        if len(_seconds) > 4096:
-            _seconds.clear()
-        _seconds[whole] = seconds
+    seconds = _on_known_day(whole)
+    if seconds is None:
+        match = _ISO.fullmatch(whole)
+        if match is None:
+            return None
+        parts = tuple(int(part) for part in match.groups()[:6])
+        seconds = _epoch(parts, "Z")
+        if seconds is None:
+            return None
+        if len(whole) == 19 and whole[10] == "T":
+            if len(_days) > 4096:
+                _days.clear()
+            _days[whole[:10]] = seconds - (parts[3] * 3600 + parts[4] * 60 + parts[5])
+    if len(_seconds) > 4096:
+        _seconds.clear()
+    _seconds[whole] = seconds
     return seconds
+
+
+def _on_known_day(whole: str) -> float | None:
+    """Return the seconds of `2026-11-22T11:11:11` without a look at the calendar."""
+    try:
+        return _days[whole[:10]] + _HOURS[whole[10:14]] + _MINUTES[whole[14:17]] + _SECONDS[whole[17:]]
+    except KeyError:
+        return None
 
 
 def parse(text: str) -> float | None:

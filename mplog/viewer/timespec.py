@@ -147,7 +147,7 @@ class Calendar:
             if len(self._clock) > 10_000:
                 self._clock.clear()
             moment = self._moment(second)
-            found = self._clock[second] = "--:--:--" if moment is None else f"{moment:%H:%M:%S}"
+            found = self._clock[second] = "--:--:--" if moment is None else moment.isoformat()[11:19]
         return found
 
     def date(self, second: int) -> str:

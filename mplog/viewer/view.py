@@ -15,7 +15,7 @@ from mplog.viewer.output import Output, Progress, is_terminal, say, terminal_wid
 from mplog.viewer.reading import Source, expand
 from mplog.viewer.scan import Damage, Plan
 from mplog.viewer.selection import Selection, build, is_condition
-from mplog.viewer.showing import in_batches, joined, plain_way, selected, write, write_groups
+from mplog.viewer.showing import groups_of, in_batches, joined, plain_way, selected, write, write_groups
 from mplog.viewer.timespec import zone_of
 from mplog.viewer.walk import forward
 
@@ -237,16 +237,16 @@ def _show(view: View, output: Output) -> None:
     if plain_way(view, plan):
         write(view, joined(forward(view.sources[0], plan, progress)), look, output, progress)
         return
+    if plan.every_record:
+        write_groups(view, groups_of(view, plan, progress), look, output, progress)
+        return
     if view.args.cursor_file:
         from mplog.viewer.cursors import from_cursor
 
         records: Iterable[Record] = from_cursor(view, plan)
     else:
         records = selected(view, plan, progress)
-    if plan.every_record:
-        write_groups(view, records, look, output)
-    else:
-        write(view, in_batches(records), look, output, progress)
+    write(view, in_batches(records), look, output, progress)
 
 
 def _picture(view: View, output: Output) -> None:
