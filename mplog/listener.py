@@ -37,7 +37,8 @@ HOLD_BACK = 20_000_000
 """Nanoseconds a record waits for older ones that are just being written."""
 FUTURE = 1_000_000_000
 """Nanoseconds by which a key must be ahead to count as none of this clock's."""
-BUSY_PAUSE, IDLE_PAUSE = 0.002, 0.05
+BUSY_PAUSE, IDLE_PAUSE, IDLE_PAUSE_OF_MANY = 0.002, 0.05, 0.1
+"""Seconds between two steps: where something happens, where nothing does, and that with many processes."""
 EVER = (1 << 64) - 1
 GIVE_UP_AFTER = 30.0
 """Seconds for which a listener without workers tries to write what it has, before it leaves the spool as it is."""
@@ -103,7 +104,6 @@ class Listener:
     def step(self, *, drain: bool = False) -> bool:
         """Do one round; return whether there was anything to do. With `drain` hold nothing back."""
         now = time.monotonic_ns()
-        self._mend(now)
         self._contact.heed()
         self.intake.scan(force=self._contact.asked or drain)
         for journal in self.intake.check_owners(force=self._contact.asked or drain):
@@ -112,8 +112,8 @@ class Listener:
         busy = False
         # While a batch waits for the file, the journals keep what is new; so does who is just a little too slow.
         if self._writer.batch is None and not any(delivery.holds_up() for delivery in self._deliveries):
-            busy = self.intake.read(now, force=self._contact.asked)
-            known = min(now, self.intake.scanned_at)
+            busy = self.intake.read(now, force=self._contact.asked or drain)
+            known = min(now, self.intake.known_at)
             watermark = self.intake.watermark(EVER if drain else known - HOLD_BACK)
             self._take_batch(watermark, now)
             busy = self._write_batch() or busy
@@ -124,7 +124,7 @@ class Listener:
         self._settle_deliveries()
         self._bury()
         self._expiry.look(now)
-        self._publish(now)
+        self._publish(now, busy=busy)
         return busy
 
     def run(self, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -142,7 +142,8 @@ class Listener:
                 errors += 1
                 if errors <= 3:
                     say(f"the listener met {type(error).__name__}: {error}; it goes on.")
-            pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
+            longest = IDLE_PAUSE_OF_MANY if self.intake.is_crowd else IDLE_PAUSE
+            pause = BUSY_PAUSE if busy else min(pause * 2, longest)
             if not (busy and self.intake.is_behind):
                 self._contact.wait(pause)
 
@@ -182,7 +183,7 @@ class Listener:
             if isinstance(delivery.target, HandlerTarget) and not delivery.hangs:
                 delivery.target.close()
         self._contact.asked = True
-        self._publish(time.monotonic_ns())
+        self._publish(time.monotonic_ns(), busy=True)
         return clean
 
     def leave(self) -> None:
@@ -364,7 +365,7 @@ class Listener:
 
     def _is_waiting(self) -> bool:
         """Tell whether anything is known that is not in the file, or of the dead and not reported."""
-        dead = any(journal.dead for journal in self.intake.journals.values())
+        dead = self.intake.alive() < len(self.intake.journals)
         return self._writer.batch is not None or bool(self._notes) or self.intake.pending() or dead
 
     def _is_settled(self, *, compressed: bool) -> bool:
@@ -411,17 +412,22 @@ class Listener:
         self.intake.outputs.discard()
         return self.spool.close_journals()
 
-    def _mend(self, now: int) -> None:
-        """Go on after the application has closed descriptors, as a program does that becomes a daemon."""
+    def mend(self) -> None:
+        """Go on after the application has closed descriptors, as a program does that becomes a daemon.
+
+        For a listener that shares the application's process, before each step.
+        """
+        now = time.monotonic_ns()
         if self._contact.mend():
             self._suspicious_until = now + SUSPICIOUS
         if now < self._suspicious_until:
             self.intake.mend()
 
-    def _publish(self, now: int) -> None:
+    def _publish(self, now: int, *, busy: bool) -> None:
         self._contact.tell(
             Status(self._committed, now, self.intake.alive(), os.getpid()),
             lambda: self.stats.to_json(self.intake.journals.values(), self._deliveries),
+            busy=busy,
         )
 
 

@@ -21,7 +21,7 @@ from mplog._shared.drops import drop_fields
 from mplog._shared.record import timestamp
 
 if TYPE_CHECKING:
-    from mplog._listener.intake import Journal
+    from mplog._listener.journals import Journal
     from mplog._shared.owner import OwnerState
     from mplog._shared.spool import Spool
 

@@ -16,6 +16,8 @@ from mplog._shared.descriptors import say
 from mplog._shared.held import Held
 from mplog._shared.spool import Spool, Status
 
+TELL_EVERY = 250_000_000
+"""Nanoseconds between two notes that the listener lives, while nothing happens."""
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -38,12 +40,15 @@ class Contact:
         self.is_closed = False
         self.asked = True
         """Whether somebody wants to know now."""
+        self._rung = True
+        self._told = (0, 0)
         self._listen()
 
     def heed(self) -> None:
-        """See whether somebody has asked since the last look. Called after `mend`."""
+        """See whether somebody has asked since the last look."""
+        rung, self._rung = self._rung, True
         self.asked = False
-        if self._wake is not None:
+        if rung and self._wake is not None and self._wake.is_intact():
             with contextlib.suppress(OSError):
                 self.asked = bool(os.read(self._wake.fd, 4096))
 
@@ -53,10 +58,16 @@ class Contact:
             time.sleep(pause)
             return
         with contextlib.suppress(OSError):
-            self._poll.poll(pause * 1000)
+            self._rung = bool(self._poll.poll(pause * 1000))
 
-    def tell(self, status: Status, stats: Callable[[], bytes]) -> None:
-        """Say how far the listener is, and, where somebody has asked, what it has counted."""
+    def tell(self, status: Status, stats: Callable[[], bytes], *, busy: bool) -> None:
+        """Say how far the listener is, and, where somebody has asked, what it has counted.
+
+        Where nobody has asked and nothing happens, that is said a few times in a second.
+        """
+        if not busy and not self.asked and status.alive == self._told[1] and status.beat - self._told[0] < TELL_EVERY:
+            return
+        self._told = status.beat, status.alive
         if self._status is not None and self._status.is_intact():
             with contextlib.suppress(OSError):
                 os.pwrite(self._status.fd, status.to_bytes(), 0)

@@ -9,15 +9,15 @@ import math
 import os
 import resource
 import time
-from typing import Any
+from collections.abc import Iterable
 
 from mplog._listener.commit import Progress
-from mplog._listener.merge import KEY, Chunk, Range, bound, key_of, retake, take
+from mplog._listener.journals import Journal
+from mplog._listener.merge import KEY, Chunk, Range, key_of, retake, take
 from mplog._listener.raw import Outputs, unlink
-from mplog._listener.reader import START, JournalReader
-from mplog._shared import lock
-from mplog._shared.held import Held
-from mplog._shared.owner import SUFFIX, OwnerState, is_mapped, read_owner
+from mplog._listener.reader import START
+from mplog._listener.rounds import FEW, MANY, Rounds
+from mplog._shared.owner import SUFFIX
 from mplog._shared.segments import parse_segment_name
 
 COARSE = 30_000_000
@@ -25,7 +25,8 @@ COARSE = 30_000_000
 
 LONGEST_UNLISTED = 20_000_000
 """Nanoseconds between two listings of a large directory, at most."""
-OWNERS_EVERY = 0.25
+OWNERS_EVERY, OWNERS_OF_MANY_EVERY = 0.25, 0.5
+"""Seconds between two looks whether the owners live."""
 LEAST_READ = 64 * 1024
 CROWD = 16
 """Journals with unread lines above which those that hold up the others are read on."""
@@ -35,83 +36,6 @@ BUDGET = 512 << 10
 """Bytes read in one step from all journals together: what stays in a core's cache until it is written."""
 PATIENCE = 1.0
 """Seconds for which a segment that cannot be read is tried again before it is given up."""
-
-
-class Journal:
-    """What the listener knows of one journal."""
-
-    __slots__ = (
-        "chunks",
-        "count",
-        "damaged",
-        "dead",
-        "exhausted",
-        "floor_taken",
-        "identity",
-        "more",
-        "name",
-        "ours",
-        "owner",
-        "owner_path",
-        "previous",
-        "reader",
-        "trouble_since",
-        "undone",
-    )
-
-    def __init__(self, name: str, progress: Progress, directories: list[str]) -> None:
-        self.name = name
-        self.reader = JournalReader(name, progress.position, directories)
-        self.chunks: list[Chunk] = []
-        self.previous = bound(progress.floor)
-        """The line read last."""
-        self.floor_taken = progress.floor
-        self.count = progress.count
-        self.damaged = 0
-        self.more = False
-        self.dead = False
-        self.exhausted = False
-        self.ours = False
-        self.owner: Held | None = None
-        self.owner_path = ""
-        self.identity: dict[str, Any] = {}
-        self.undone = 0
-        """Batches with lines of it that are not through yet."""
-        self.trouble_since = 0.0
-
-    def dropped(self) -> int:
-        """Return how many records the owner says it dropped."""
-        return self.state().dropped
-
-    def state(self) -> OwnerState:
-        """Return what the owner file says now."""
-        if self.owner is not None and self.owner.is_intact():
-            return read_owner(self.owner.fd)
-        if self.ours and lock.is_ours(self.owner_path):
-            # Opening it and closing that descriptor would drop the lock.
-            fd = lock.held(self.owner_path)
-            return read_owner(fd) if fd is not None else OwnerState(self.identity, None, 0, None)
-        if self.owner_path:
-            with contextlib.suppress(OSError):
-                fd = os.open(self.owner_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-                try:
-                    return read_owner(fd)
-                finally:
-                    os.close(fd)
-        return OwnerState(self.identity, None, 0, None)
-
-    def mend(self) -> None:
-        """Forget descriptors that the application has closed."""
-        self.reader.mend()
-        if self.owner is not None and not self.owner.is_intact():
-            self.owner = None
-
-    def close(self) -> None:
-        """Close all descriptors."""
-        self.reader.close()
-        if self.owner is not None:
-            self.owner.close()
-            self.owner = None
 
 
 class Intake:
@@ -136,6 +60,8 @@ class Intake:
         self._list_again_at = 0
         self._owners_at = 0.0
         self._active = 1
+        self._rounds = Rounds()
+        self._dead: dict[str, Journal] = {}
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -169,39 +95,50 @@ class Intake:
         self.scanned_at = now
         self._list_again_at = now + min(4 * (time.monotonic_ns() - now), LONGEST_UNLISTED)
 
+    @property
+    def known_at(self) -> int:
+        """Monotonic ns before which everything that exists was looked at."""
+        return min(self.scanned_at, self._rounds.looked_at)
+
     def read(self, now: int, *, force: bool = False) -> bool:
-        """Read what is new, up to the budget; return whether anything came. `now` is monotonic ns."""
+        """Read what is new, up to the budget; return whether anything came. `now` is monotonic ns.
+
+        With `force`, and where there are more journals than descriptors, all journals are looked at.
+        """
         output = self.outputs.read(now, self.is_dead, force=force)
         limit = max(LEAST_READ, self.budget // self._active) if self.budget == BUDGET else self.budget
+        active = self._look_at(self._rounds.due(now, force=force or len(self.journals) > self._most_open), now, limit)
+        self._active = max(1, active)
+        if active or len(self.journals) > CROWD:
+            self._catch_up()
+        self._rounds.calm(now)
+        return active > 0 or output
+
+    def _look_at(self, journals: Iterable[Journal], now: int, limit: int) -> int:
+        """Read on in journals; return in how many there was anything."""
         active = 0
         opened = 0
-        for journal in self.journals.values():
+        for journal in journals:
             reader = journal.reader
             if len(journal.chunks) > (0 if journal.more else 64):
                 # What was read waits for its time or for the file; more would only fill memory.
                 journal.more = True
-                opened += reader.is_open
-                if opened > self._most_open:
-                    reader.close()
-                continue
-            if journal.exhausted if journal.dead else reader.is_quiet():
+            elif journal.exhausted if journal.dead else reader.is_quiet():
                 journal.more = False
-                opened += reader.is_open
-                if opened > self._most_open:
-                    reader.close()
-                continue
-            if not reader.is_open and not reader.segments:
+            elif not reader.is_open and not reader.segments:
                 journal.more = False  # Else a process that only drops would hold up every `flush`.
                 journal.exhausted = journal.dead
                 continue
-            active += self._read_one(journal, limit)
+            else:
+                if self._read_one(journal, limit):
+                    active += 1
+                    journal.active_at = now
+                self._rounds.wake(journal)
             opened += reader.is_open
             if opened > self._most_open:
                 reader.close()
-        self._active = max(1, active)
-        if active or len(self.journals) > CROWD:
-            self._catch_up()
-        return active > 0 or output
+                self._rounds.forget()
+        return active
 
     def _catch_up(self) -> None:
         """Read on in the journals that hold up the others.
@@ -209,7 +146,7 @@ class Intake:
         A batch ends where the first journal with more to read ends. Among hundreds of journals, those of the dead
         above all, one read of each would move that end by next to nothing.
         """
-        behind = [(journal.previous[:KEY], name) for name, journal in self.journals.items() if journal.more]
+        behind = [(journal.previous[:KEY], journal.name) for journal in self._rounds.lively() if journal.more]
         if len(behind) <= CROWD:
             return
         heapq.heapify(behind)
@@ -221,6 +158,7 @@ class Intake:
                 heapq.heappush(behind, (journal.previous[:KEY], journal.name))
             if len(self.journals) > self._most_open:
                 journal.reader.close()
+                self._rounds.forget()
 
     def _read_one(self, journal: Journal, limit: int) -> bool:
         reader = journal.reader
@@ -260,7 +198,7 @@ class Intake:
 
     def watermark(self, highest: int) -> int:
         """Return the key up to which nothing more can come: `highest`, or less where a journal has unread lines."""
-        for journal in self.journals.values():
+        for journal in self._rounds.lively():
             if journal.more:
                 highest = min(highest, key_of(journal.previous))
         return self.outputs.watermark(highest)
@@ -269,7 +207,7 @@ class Intake:
         """Take what is up to the watermark, as one ascending run a journal, with the range it covers."""
         runs: list[list[bytes]] = []
         ranges: dict[str, Range] = {}
-        for journal in self.journals.values():
+        for journal in self._rounds.lively():
             if not journal.chunks:
                 continue
             lines, taken = take(journal.chunks, watermark, now, journal.floor_taken)
@@ -294,35 +232,42 @@ class Intake:
         return retake(journal.reader.read_range(taken.start, taken.end), taken)
 
     def check_owners(self, *, force: bool = False) -> list[Journal]:
-        """Return the journals whose owner was found dead by this look; look every quarter of a second."""
+        """Return the journals whose owner was found dead by this look; look a few times in a second."""
         now = time.monotonic()
         if not force and now < self._owners_at:
             return []
-        self._owners_at = now + OWNERS_EVERY
-        found = [journal for journal in self.journals.values() if not journal.dead and not self._lives(journal)]
+        self._owners_at = now + (OWNERS_EVERY if len(self.journals) <= FEW else OWNERS_OF_MANY_EVERY)
+        found = [journal for journal in self.journals.values() if not journal.dead and not journal.lives()]
         if not found:
             return []
         # The last segments of the dead must be known before they are read to their end. And one whose owner file
         # the last listing has missed is not dead: it is asked again.
         self.scan(force=True)
-        dead = [journal for journal in found if not self._lives(journal)]
+        dead = [journal for journal in found if not journal.lives()]
         for journal in dead:
             journal.dead = True
+            self._dead[journal.name] = journal
+            self._rounds.wake(journal)
         return dead
+
+    @property
+    def is_crowd(self) -> bool:
+        """Whether there are so many journals that looking at all of them is not done often while nothing happens."""
+        return len(self.journals) > MANY
 
     @property
     def is_behind(self) -> bool:
         """Whether a journal has more to read at once."""
-        return any(journal.more for journal in self.journals.values())
+        return any(journal.more for journal in self._rounds.lively())
 
     def alive(self) -> int:
         """Return how many owners live."""
-        return sum(not journal.dead for journal in self.journals.values())
+        return len(self.journals) - len(self._dead)
 
     def pending(self) -> bool:
         """Tell whether lines are known that are in no batch yet, or a dead journal is not read to its end."""
         return any(
-            journal.chunks or (journal.dead and not journal.exhausted) for journal in self.journals.values()
+            journal.chunks or (journal.dead and not journal.exhausted) for journal in self._rounds.lively()
         ) or self.outputs.pending(self.is_dead)
 
     def is_dead(self, name: str) -> bool:
@@ -364,7 +309,7 @@ class Intake:
         """Return the journals of the dead of which nothing is left to read, write or deliver."""
         return [
             journal
-            for journal in self.journals.values()
+            for journal in self._dead.values()
             if journal.exhausted and not journal.chunks and not journal.undone
         ]
 
@@ -377,6 +322,8 @@ class Intake:
         if not all(unlink(path) for path in [*journal.reader.segments.values(), journal.owner_path] if path):
             return False
         del self.journals[journal.name]
+        self._dead.pop(journal.name, None)
+        self._rounds.leave(journal)
         if self.outputs.knows(journal.name):
             self._unknown[journal.name] = -math.inf
         return True
@@ -390,13 +337,14 @@ class Intake:
         """Forget descriptors that the application has closed; they are opened again when they are needed."""
         for journal in self.journals.values():
             journal.mend()
+        self._rounds.forget()
 
     def _add(self, directory: str, name: str) -> None:
         path = os.path.join(directory, name)
         if name.endswith(SUFFIX):
             journal = self._journal(name[: -len(SUFFIX)])
             if not journal.owner_path:
-                self._meet_owner(journal, path)
+                journal.meet_owner(path, keep=len(self.journals) < self._most_open // 2)
             return
         if self.outputs.add(directory, name):
             return
@@ -407,39 +355,12 @@ class Intake:
                 journal.reader.segments[parsed[1]] = path
                 if parsed[1] >= journal.reader.position.segment:
                     journal.exhausted = False
+                self._rounds.wake(journal)
 
     def _journal(self, name: str) -> Journal:
         journal = self.journals.get(name)
         if journal is None:
             progress = self._progress.get(name, Progress(START))
             journal = self.journals[name] = Journal(name, progress, self._directories)
+            self._rounds.enter(journal)
         return journal
-
-    def _meet_owner(self, journal: Journal, path: str) -> None:
-        journal.owner_path = path
-        journal.ours = lock.is_ours(path)
-        if journal.ours:
-            journal.identity = journal.state().identity
-            return
-        with contextlib.suppress(OSError):
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-            journal.identity = read_owner(fd).identity
-            if len(self.journals) < self._most_open // 2:
-                journal.owner = Held(fd)
-            else:
-                os.close(fd)
-
-    def _lives(self, journal: Journal) -> bool:
-        if journal.ours:
-            return lock.is_ours(journal.owner_path)
-        try:
-            found = journal.owner is not None and lock.holder_of(journal.owner.fd) is not None
-            if not found and (journal.owner is None or not journal.owner.is_intact()):
-                journal.owner = None
-                found = bool(journal.owner_path) and lock.holder(journal.owner_path) is not None
-        except OSError:
-            return True  # Not to be told now (no descriptor left); nobody is buried on a guess.
-        # Who closes all its descriptors, as a daemon does, loses its lock and logs on.
-        if found or not is_mapped(journal.name, journal.identity.get("pid", 0)):
-            return found
-        return journal.state().bye is None

@@ -62,12 +62,19 @@ class JournalReader:
 
     def is_quiet(self) -> bool:
         """Tell, with one system call, that a live journal has nothing new; False means: read."""
-        if self._file is None or self._appended or self.position.segment + 1 in self.segments:
+        place = self.quiet_place()
+        if place is None:
             return False
         try:
-            return os.pread(self._file.fd, 1, self.position.offset) == b"\0"
+            return os.pread(place[0], 1, place[1]) == b"\0"
         except OSError:
             return False  # `read` meets it again, and says so.
+
+    def quiet_place(self) -> tuple[int, int] | None:
+        """Return descriptor and offset of the byte that is zero as long as nothing is new, or None: `read` tells."""
+        if self._file is None or self._appended or self.position.segment + 1 in self.segments:
+            return None
+        return self._file.fd, self.position.offset
 
     def has_more(self) -> bool:
         """Tell whether there is anything behind `position`, for a journal whose owner is dead."""

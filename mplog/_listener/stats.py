@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mplog._listener.delivery import Delivery
-    from mplog._listener.intake import Journal
+    from mplog._listener.journals import Journal
 
 MOST_ENDED = 10_000
 """Ended processes that are listed one by one; older ones only count in the totals."""

@@ -69,9 +69,12 @@ class ListenerThread:
         self.listener.run(lambda: self._stop.is_set() or not self._holds_lock())
 
     def _holds_lock(self) -> bool:
-        """Tell whether this is the session's listener still; take the lock again if its descriptor was closed."""
-        if self.retired or self._lock.is_intact():
-            return not self.retired
+        """Tell whether this is the session's listener still; open again what the application has closed."""
+        if self.retired:
+            return False
+        self.listener.mend()
+        if self._lock.is_intact():
+            return True
         fd = lock.take_again(self._lock.key, self.listener.spool.listener_lock)
         if fd is not None and not self.listener.is_taken_over():
             self._lock = Held(fd)

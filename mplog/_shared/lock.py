@@ -24,6 +24,8 @@ if sys.platform == "darwin":
 else:
     _FLOCK, _TYPE, _PID = "hhqqi", 0, 4
 
+_QUERY = struct.pack(_FLOCK, *(fcntl.F_WRLCK if field == _TYPE else 0 for field in range(5)))
+
 _held: dict[Key, int] = {}
 _guard = threading.RLock()
 
@@ -119,9 +121,7 @@ def holder(path: str) -> Holder | None:
 
 def holder_of(fd: int) -> Holder | None:
     """Return who else holds the lock on an open file, or None. The caller knows that this process does not."""
-    query = [0] * 5
-    query[_TYPE] = fcntl.F_WRLCK
-    answer = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, struct.pack(_FLOCK, *query)))
+    answer = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, _QUERY))
     return None if answer[_TYPE] == fcntl.F_UNLCK else Holder(max(answer[_PID], 0))
 
 
