@@ -90,6 +90,9 @@ class Worker:
         self.rank = rank
         self.spool = handle.spool()
         self.failures = 0
+        self._failed = ""
+        self._counted = 0
+        """How many failures the journal has counted as dropped records."""
         self.ended = False
         self.check_at = 0
         self.redact: Callable[..., Any] | None = None
@@ -149,8 +152,7 @@ class Worker:
                 )
                 if self.journal is None:  # else a signal handler that logged has been here
                     self.journal = journal
-                    if self.failures:
-                        journal.lose(self.failures, "the spool could not be used")
+                    self._count_failures()
             return self.journal
 
     def log(self, record: logging.LogRecord) -> None:
@@ -176,13 +178,16 @@ class Worker:
     def check(self, key: int) -> None:
         """See whether a listener lives, and whether levels were changed; every half second at most."""
         self.check_at = key + CHECK_EVERY
-        self._hold()
-        clock.check()
-        fastpath.refresh()
-        control.look()
-        for call in checking:
-            call()
-        launch.look(self.spool, self.handle.session.encode(), self.spool.listener_pid())
+        # The record that has led here is written: it does not fail any more.
+        with contextlib.suppress(Exception):
+            self._hold()
+            self._count_failures()
+            clock.check()
+            fastpath.refresh()
+            control.look()
+            for call in checking:
+                call()
+            launch.look(self.spool, self.handle.session.encode(), self.spool.listener_pid())
 
     def _hold(self) -> None:
         """Take the journal's lock again if the application closed its descriptor, else go on with a new journal."""
@@ -206,8 +211,17 @@ class Worker:
     def fail(self, error: Exception) -> None:
         """Count a record that could not be written, and say so once."""
         self.failures += 1
+        self._failed = "the spool could not be used" if isinstance(error, OSError) else "a logging call failed"
         if self.failures == 1:
-            say(f"a record could not be written ({type(error).__name__}: {error}); further ones are only counted.")
+            with contextlib.suppress(Exception):  # nobody's stack may be deep enough for that
+                say(f"a record could not be written ({type(error).__name__}: {error}); further ones are only counted.")
+
+    def _count_failures(self) -> None:
+        """Have the journal count what could not be written, which a record in the log then says."""
+        count = self.failures - self._counted
+        if count and self.journal is not None:
+            self._counted += count
+            self.journal.lose(count, self._failed)
 
     def end(self) -> None:
         """Say goodbye: what was dropped is reported and the owner file says that the process ended in order."""
@@ -219,6 +233,7 @@ class Worker:
                     return
                 self.ended = True
                 if self.journal is not None:
+                    self._count_failures()
                     self.journal.report_drops()
                 self._owner.say_bye(self.journal.seq if self.journal else 0)
 
@@ -242,7 +257,7 @@ class Worker:
         self._lock = threading.RLock()
         self.journal = self._owner = self._finalizer = None
         self.ended = False
-        self.failures = 0
+        self.failures = self._counted = 0
         self.check_at = 0
         self.rank = min(self.rank, AT_FORK)
 
