@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from chaos_crowds import c1_clock_steps, f1_crowd, f2_few_descriptors, f5_threads
 from chaos_disks import d1_disk_full, d3_short_writes, d4_log_moved, d7_damaged_journals
-from chaos_forks import f3_forks, f4_signals
+from chaos_forks import f3_forks
 from chaos_fuzz import h2_fuzz
 from chaos_hangs import b1_overflow, o1_console, t1_listener_stopped, t2_worker_stopped, t3_handler_hangs
 from chaos_hostile import x1_hostile_worker
@@ -28,6 +28,7 @@ from chaos_kills import (
     k8_neighbour_killed,
 )
 from chaos_listener import c2_order, d5_followed, k3_listener_killed, k4_listener_points, o10_second_listener
+from chaos_reentrancy import f4_signals
 from chaos_rig import Figures
 from chaos_spools import d6_spool_troubles
 from chaos_syscalls import d2_system_calls
@@ -77,8 +78,8 @@ ROWS: dict[str, Row] = {
     "D7": Row(d7_damaged_journals, "journals damaged", 30, 10_000, minutes=4),
     "F1": Row(f1_crowd, "processes, a quarter alive at once, half killed", 60, 2_000, alone=True),
     "F2": Row(f2_few_descriptors, "RLIMIT_NOFILE 64 in the listener, 16 in workers", 30, 200),
-    "F3": Row(f3_forks, "forks: from C, beside threads, of forks", 20, 200),
-    "F4": Row(f4_signals, "2 kHz SIGALRM that logs inside logging", 2, 20),
+    "F3": Row(f3_forks, "nine kinds of children beside four threads that log", 4, 200),
+    "F4": Row(f4_signals, "signals, finalizers, KeyboardInterrupt in logging", 2, 20),
     "F5": Row(f5_threads, "32 threads of one process", 20_000, 1_000_000),
     "C1": Row(c1_clock_steps, "wall clock steps", 500, 20_000),
     "C2": Row(c2_order, "order under load, with kills of the listener", 8_000, 400_000),
