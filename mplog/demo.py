@@ -163,14 +163,19 @@ def _shown(results: Iterable[Counted], done: int, total: int) -> Iterator[Counte
     for found in results:
         yield found
         done += 1
-        if terminal and (time.monotonic() >= show_at or done == total):
+        if terminal and time.monotonic() >= show_at:
             show_at = time.monotonic() + 0.05
-            width = max(10, min(40, shutil.get_terminal_size().columns - 40))
-            bar = "#" * (done * width // total)
-            # Not buffered: the pool may fork a worker just now, which would write what it finds in the buffer again.
-            os.write(sys.stdout.fileno(), f"\r  [{bar:.<{width}}] {done:,} of {total:,} files ".encode())
+            _draw(done, total)
     if terminal:
+        _draw(done, total)
         _say("")
+
+
+def _draw(done: int, total: int) -> None:
+    width = max(10, min(40, shutil.get_terminal_size().columns - 40))
+    bar = "#" * (done * width // total)
+    # Not buffered: the pool may fork a worker just now, which would write what it finds in the buffer again.
+    os.write(sys.stdout.fileno(), f"\r  [{bar:.<{width}}] {done:,} of {total:,} files ".encode())
 
 
 def _ledger(file: str, logged: Counter[Worker], killed: Worker | None) -> bool:
