@@ -24,7 +24,7 @@ from mplog._listener.delivery import Delivery, HandlerTarget
 from mplog._listener.expiry import Expiry
 from mplog._listener.intake import Intake
 from mplog._listener.merge import Range, bound, count_late, key_of, merge
-from mplog._listener.raw import Outputs
+from mplog._listener.outputs import Outputs
 from mplog._listener.stats import Stats
 from mplog._listener.targets import encoder, log_file, targets
 from mplog._shared import lock

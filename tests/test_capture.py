@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mplog._listener.commit import Progress
-from mplog._listener.raw import LIMIT, LONGEST, Outputs
+from mplog._listener.outputs import Outputs
+from mplog._listener.raw import LIMIT, LONGEST
 from mplog._shared import descriptors
 from mplog._shared import pending as _pending
 from mplog._shared.pending import OUT, SAID, Board, create_file, read_pending

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from mplog._listener.commit import Progress
 from mplog._listener.journals import Journal
 from mplog._listener.merge import KEY, Chunk, Range, key_of, retake, take
-from mplog._listener.raw import Outputs, unlink
+from mplog._listener.outputs import Outputs, unlink
 from mplog._listener.reader import START
 from mplog._listener.rounds import FEW, MANY, Rounds
 from mplog._shared.owner import SUFFIX
@@ -105,13 +105,14 @@ class Intake:
 
         With `force`, and where there are more journals than descriptors, all journals are looked at.
         """
-        output = self.outputs.read(now, self.is_dead, force=force)
         limit = max(LEAST_READ, self.budget // self._active) if self.budget == BUDGET else self.budget
         active = self._look_at(self._rounds.due(now, force=force or len(self.journals) > self._most_open), now, limit)
         self._active = max(1, active)
         if active or len(self.journals) > CROWD:
             self._catch_up()
         self._rounds.calm(now)
+        # Behind the journals: where something was found in one, output that came before it is looked for now.
+        output = self.outputs.read(now, self.is_dead, force=force, calm=not self._rounds.lively())
         return active > 0 or output
 
     def _look_at(self, journals: Iterable[Journal], now: int, limit: int) -> int:
