@@ -80,7 +80,7 @@ class Chunk:
         whole = [line for line in lines if _SHAPE(line) == b" {" and line[-1] == 125]
         if not printable:
             whole = [line for line in whole if is_printable(line) or key_of(line)]
-        torn = b"\0" in data
+        torn = b"\0" in data.rstrip(b"\0")  # A dead writer's unused room is no hole.
         self.damaged = 0 if torn else len(lines) - len(whole)
         if torn or len(whole) != data.count(b"\n"):
             self._ends = _line_ends(data, whole, self.start.offset)
