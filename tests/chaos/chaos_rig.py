@@ -14,7 +14,6 @@ import os
 import random
 import re
 import signal
-import struct
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -46,15 +45,16 @@ class Acknowledged:
     def __init__(self, path: str) -> None:
         with open(path, "a+b") as file:
             file.truncate(8 * MOST_WORKERS)
-            self._map = mmap.mmap(file.fileno(), 8 * MOST_WORKERS)
+            # Not `struct.pack_into`: it writes zeros first, and a kill between the two would unsay the count.
+            self._counts = memoryview(mmap.mmap(file.fileno(), 8 * MOST_WORKERS)).cast("Q")
 
     def store(self, number: int, count: int) -> None:
         """Note that the call for record `count` of a worker has returned."""
-        struct.pack_into("Q", self._map, 8 * number, count)
+        self._counts[number] = count
 
     def of(self, number: int) -> int:
         """Return the last record of a worker whose call has returned."""
-        return int(struct.unpack_from("Q", self._map, 8 * number)[0])
+        return self._counts[number]
 
 
 class Verdict(dict[str, int]):
@@ -262,7 +262,7 @@ def naps(least: float = 0.005, most: float = 0.030) -> Iterator[float]:
         yield generator.uniform(least, most)
 
 
-def burst(count: int = 40) -> Callable[[int, Callable[[int, int], None]], None]:
+def burst(count: int = 40, pause: float = 0.004) -> Callable[[int, Callable[[int, int], None]], None]:
     """Return a worker that logs bursts of records of 10 B to 5 kB until it is killed."""
 
     def run(number: int, log: Callable[[int, int], None]) -> None:
@@ -272,7 +272,7 @@ def burst(count: int = 40) -> Callable[[int, Callable[[int, int], None]], None]:
             for _ in range(count):
                 n += 1
                 log(n, generator.choice((10, 100, 300, 1000, 5000)))
-            time.sleep(0.004)
+            time.sleep(pause)
 
     return run
 
