@@ -27,7 +27,9 @@ class _Parser(argparse.ArgumentParser):
     """Say what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        from mplog.viewer.escapes import escape
+
+        self.exit(2, f"{self.prog}: {escape(message)} (see {self.prog} --help)\n")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,27 +38,31 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None:
         # Records have no cycles; looking for some costs a third of the time of a large file.
         gc.disable()
+    if sys.stderr is None:  # closed: what is said there must not get into the output
+        sys.stderr = open(os.devnull, "w")
     from mplog.viewer.exceptions import ViewerError
+    from mplog.viewer.output import clear_progress, say
 
     try:
+        if sys.stdout is None:
+            raise ViewerError("standard output is closed; redirect it to /dev/null if nothing is to be shown")
         return _run(args)
     except ViewerError as error:
-        from mplog.viewer.output import say
-
+        clear_progress()
         say(error.sentence)
         return error.exit_code
-    except (OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:
         # What is wrong in a file must not look like a crash; what is wrong here must be reported.
         if isinstance(error, BrokenPipeError):
             return _quiet()
         if os.environ.get("MPLOG_TRACEBACK"):
             raise
-        print(
-            f"mplog: {type(error).__name__}: {error}; please report it, MPLOG_TRACEBACK=1 shows where", file=sys.stderr
-        )
+        clear_progress()
+        say(f"{type(error).__name__}: {error}; please report it, MPLOG_TRACEBACK=1 shows where")
         return 2
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        clear_progress()
         return 130
 
 

@@ -6,6 +6,7 @@ Runs in the command `mplog`.
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from mplog.viewer import colours, layouts
 from mplog.viewer.archives import is_compressed
 from mplog.viewer.conditions import Glob
+from mplog.viewer.escapes import escape_lines
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.fields import SCHEMA, canonical, getter, nearest
 from mplog.viewer.lines import Record
@@ -134,10 +136,13 @@ def explain(view: View) -> str:
     lines = []
     for source in view.sources:
         for path in source.files:
-            if path == "-":
-                lines.append("standard input: read as it comes")
+            if path == "-" or stat.S_ISFIFO(os.stat(path).st_mode):
+                lines.append(f"{'standard input' if path == '-' else path}: read as it comes")
                 continue
-            lines += _explain_file(path, plan)
+            try:
+                lines += _explain_file(path, plan)
+            except (OSError, EOFError) as error:
+                raise ViewerError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     selection = view.selection
     for name, time in (("from", selection.since), ("until", selection.until)):
         if time is not None:
@@ -147,7 +152,7 @@ def explain(view: View) -> str:
     with Output() as output:
         if parallel.fits(view, view.look(output)):
             lines.append(f"processes: {forks.workers()}, order kept")
-    return "\n".join(lines) + "\n"
+    return escape_lines("\n".join(lines)) + "\n"
 
 
 def _ways(view: View) -> str:

@@ -61,6 +61,7 @@ class Team:
         self.block = block
         self.blocks = -(-(end - begin) // block)
         self.text = False
+        self._within = (0, 0)  # of a long line: nothing begins in it
         self._pipes: list[int] = []
         self._pids: list[int] = []
 
@@ -118,7 +119,10 @@ class Team:
         at = self.begin + number * self.block
         if number == 0 or at >= self.end:
             return self.begin if number == 0 else self.end
-        return line_start(self.fd, at, self.end, text=self.text)
+        low, high = self._within
+        if not low <= at <= high:
+            self._within = (at, line_start(self.fd, at, self.end, text=self.text))
+        return self._within[1]
 
     def receive(self, number: int, size: int) -> bytes:
         """Return so many bytes of the answer for a block.

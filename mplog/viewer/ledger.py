@@ -67,7 +67,8 @@ def _show(finding: Finding, page: Page, *, strict: bool, everything: bool) -> No
             + (page.paint(f" + missing {number(missing)}", "bad") if missing else "")
         )
     if finding.damaged:
-        page.line(page.paint(f"{plural(finding.damaged, 'damaged line')}: {'; '.join(finding.places)}", "yellow"))
+        places = tables.clean("; ".join(finding.places))
+        page.line(page.paint(f"{plural(finding.damaged, 'damaged line')}: {places}", "yellow"))
     for event, count in sorted(finding.ledger.notes.items()):
         page.line(f"note {tables.clean(event)}: {plural(count, 'record')}")
     for sentence in unknowns(finding):

@@ -47,7 +47,10 @@ class Output:
         import subprocess
 
         command = os.environ.get("MPLOG_PAGER", os.environ.get("PAGER", "less"))
-        words = shlex.split(command)
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise ViewerError(f"the pager {command!r} is no command: {error}; -P does without") from None
         if not words or words == ["cat"] or shutil.which(words[0]) is None:
             return
         environment = {"LESS": "FRX", "LESSCHARSET": "utf-8", **os.environ}
@@ -133,7 +136,8 @@ class Progress:
 
     def __init__(self, total: int, *, shown: bool) -> None:
         self._total = max(1, total)
-        self._shown = shown and is_terminal(2)
+        self._shown = shown and is_terminal(2) and os.environ.get("TERM") != "dumb"
+        self._beside = is_terminal(1)
         self._start = time.monotonic()
         self._next = self._start + 1.0
         self._visible = False
@@ -146,20 +150,40 @@ class Progress:
         if now < self._next:
             return
         self._next = now + 0.1
-        self._visible = True
+        global _on_screen
+        self._visible = _on_screen = True
         share = min(1.0, done / self._total)
         rate = done / (now - self._start) / 1e6
         left = (self._total - done) / max(1.0, done) * (now - self._start)
-        bar = "█" * int(share * 24) + "░" * (24 - int(share * 24))
+        facts = f"{share:4.0%}  {rate:,.0f} MB/s  {left:.0f} s left"
+        room = min(24, terminal_width() - len(facts) - 2)
+        full = int(share * room)
+        bar = "█" * full + "░" * (room - full) + " " if room > 4 else ""
         print(
-            f"\r{bar} {share:4.0%}  {rate:,.0f} MB/s  {left:.0f} s left\x1b[K",
+            f"\r{(bar + facts)[: terminal_width() - 1]}\x1b[K",
             end="",
             file=sys.stderr,
             flush=True,
         )
 
+    def make_way(self) -> None:
+        """Erase the line if output is about to come on the same terminal."""
+        if self._beside:
+            self.clear()
+
     def clear(self) -> None:
         """Erase the line."""
         if self._visible:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
             self._visible = False
+            clear_progress()
+
+
+_on_screen = False
+
+
+def clear_progress() -> None:
+    """Erase the line that shows how far a scan is, whoever shows it."""
+    global _on_screen
+    if _on_screen:
+        _on_screen = False
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -16,7 +16,7 @@ from mplog.viewer.forks import LARGE, Team, workers
 from mplog.viewer.formats import renderer
 from mplog.viewer.pretty import Pretty, date_line, measure
 from mplog.viewer.scan import Damage, Plan, Scanner
-from mplog.viewer.walk import pread, span
+from mplog.viewer.walk import pieces_of, pread, span
 
 if TYPE_CHECKING:
     from mplog.viewer.look import Look
@@ -106,7 +106,7 @@ def show(view: View, plan: Plan, look: Look, output: Output, progress: Progress)
                 for header, payload in team.results():
                     done += _BLOCK
                     if payload:
-                        progress.clear()
+                        progress.make_way()
                         first, last = (text.rstrip(b"\0").decode() for text in header[5:8:2])
                         rest = memoryview(payload)
                         if first and first != date:
@@ -174,7 +174,12 @@ class _Team(Team):
         damage, scanner, render = self._plan.damage, self._scanner, self._render
         damage.count = damage.offset = 0
         begin, end = self.bounds(number)
-        records = scanner.block(pread(self.fd, end - begin, begin), begin) if end > begin else []
+        records = []
+        if end - begin <= 2 * _BLOCK:
+            records += scanner.block(pread(self.fd, end - begin, begin), begin) if end > begin else []
+        else:  # a very long line is cut, as it is by one process
+            for at, data, limit in pieces_of(self.fd, begin, end, records=self.text):
+                records += scanner.block(data, at, limit)
         records += scanner.finish()
         payload = render.render(records).encode("utf-8", "backslashreplace") if records else b""
         first, at, last = render.take_dates() if isinstance(render, Pretty) else ("", 0, "")

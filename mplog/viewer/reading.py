@@ -111,6 +111,16 @@ def open_source(path: str) -> BinaryIO:
     return open(path, "rb", buffering=0)
 
 
+def is_plain(path: str) -> bool:
+    """Say whether a file can be read anywhere: no archive, no pipe, no device."""
+    if path == "-" or is_compressed(path):
+        return False
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
 def arriving() -> Iterator[tuple[int, bytes]]:
     """Yield (offset, whole lines) of standard input as they arrive; an empty block after 0.1 s of quiet."""
     offset, rest, quiet = 0, b"", True

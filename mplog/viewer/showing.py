@@ -8,7 +8,6 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from mplog.viewer import colours
-from mplog.viewer.archives import is_compressed
 from mplog.viewer.context import Context, Group
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.formats import Renderer, renderer
@@ -17,6 +16,7 @@ from mplog.viewer.look import Look
 from mplog.viewer.merging import merged
 from mplog.viewer.output import Output, Progress
 from mplog.viewer.pretty import measure
+from mplog.viewer.reading import is_plain
 from mplog.viewer.scan import Plan
 from mplog.viewer.walk import Batches, backward, forward
 
@@ -86,7 +86,7 @@ def last_records(view: View, plan: Plan, count: int) -> list[Record]:
     """Return the last records that match, of all logs together."""
     ends: list[list[Record]] = []
     for source in view.sources:
-        if source.path == "-" or any(is_compressed(path) for path in source.files):
+        if not all(map(is_plain, source.files)):
             tail = deque(chain.from_iterable(forward(source, plan)), maxlen=count)
             ends.append(list(tail))
             continue
@@ -108,13 +108,15 @@ def write(view: View, batches: Batches, look: Look, output: Output, progress: Pr
     render: Renderer | None = None
     for batch in batches:
         if progress is not None:
-            progress.clear()
+            progress.make_way()
         if render is None:
             measure(look, batch)
             render = renderer(look, grow=True)
             output.write(render.begin())
         output.write(render.render(batch))
         view.count(batch)
+    if progress is not None:
+        progress.clear()
     if render is None:
         render = renderer(look)
         output.write(render.begin())
@@ -168,7 +170,7 @@ def write_groups(view: View, groups: Iterator[Group], look: Look, output: Output
     render: Renderer | None = None
     dim, reset = (colours.DIM, colours.RESET) if look.colour else ("", "")
     for group in groups:
-        progress.clear()
+        progress.make_way()
         shown = [record for record, _ in group]
         measure(look, shown)
         if render is None:
@@ -178,5 +180,6 @@ def write_groups(view: View, groups: Iterator[Group], look: Look, output: Output
             output.write(f"{dim}--{reset}\n")
         output.write(render.render(shown))
         view.count([record for record, matched in group if matched])
+    progress.clear()
     if render is not None:
         output.write(render.end())

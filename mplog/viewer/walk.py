@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from mplog.viewer import layouts
-from mplog.viewer.archives import is_compressed
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
 from mplog.viewer.output import Progress
 from mplog.viewer.parsing import Parser
-from mplog.viewer.reading import BLOCK, MAX_LINE, Source, blocks, open_source
+from mplog.viewer.reading import BLOCK, MAX_LINE, Source, blocks, is_plain, open_source
 from mplog.viewer.scan import WIDEN, Plan, Scanner
 
 _PROBE = 1 << 16
@@ -36,7 +35,7 @@ def forward(source: Source, plan: Plan, progress: Progress | None = None) -> Bat
         try:
             with open_source(path) as stream:
                 begin, end = span(stream, path, plan)
-                seekable = path != "-" and not is_compressed(path) and stream.seekable()
+                seekable = is_plain(path)
                 scanner = Scanner(path, plan, whole=seekable)
                 if seekable:
                     scanner.decide(pread(stream.fileno(), BLOCK, begin))
@@ -112,7 +111,7 @@ def backward(source: Source, plan: Plan) -> Batches:
     for path in reversed(source.files):
         try:
             with open_source(path) as stream:
-                seekable = stream if path != "-" and not is_compressed(path) else _unpacked(stream)
+                seekable = stream if is_plain(path) else _unpacked(stream)
                 begin, end = span(seekable, path, plan)
                 fd = seekable.fileno()
                 if end is None:
@@ -191,7 +190,7 @@ def pread(fd: int, size: int, at: int) -> bytes:
 def span(stream: BinaryIO, path: str, plan: Plan) -> tuple[int, int | None]:
     """Return the part of a file that can hold the time asked for: found by bisection, 2 s wider."""
     since, until = plan.selection.since, plan.selection.until
-    if (since is None and until is None) or path == "-" or is_compressed(path):
+    if (since is None and until is None) or not is_plain(path):
         return 0, None
     fd = stream.fileno()
     size = os.fstat(fd).st_size

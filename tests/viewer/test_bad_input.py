@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
+import os
+import subprocess
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from viewer_command import GOLDEN, mplog, mplog_as_nobody
+from viewer_command import GOLDEN, environment, mplog, mplog_as_nobody
 
 SHOP = GOLDEN / "shop.json"
 
@@ -274,3 +279,67 @@ def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     assert result.code == 2
     assert "\\x1b]0;evil\\x07.log: No such file" in result.err
     assert "\x1b" not in result.err
+
+
+@pytest.mark.parametrize("options", [["view", "--explain"], ["view", "-o", "short"], ["check"], ["stats"], ["ps"]])
+def test_hostile_names_of_damaged_files(options: list[str], tmp_path: Path) -> None:
+    """The name of a file drives no terminal, wherever it is said."""
+    path = tmp_path / "\x1b[31m.json"
+    path.write_bytes((GOLDEN / "damaged.json").read_bytes())
+    result = mplog(options[0], path, *options[1:])
+    assert "\x1b" not in result.out + result.err
+    result = mplog(options[0], SHOP, "--\x1b[31m")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "\x1b" not in result.err
+
+
+def test_explaining_a_torn_archive(tmp_path: Path) -> None:
+    """--explain of a file that cannot be read: one line and exit code 2."""
+    path = tmp_path / "app.json.gz"
+    path.write_bytes(gzip.compress(SHOP.read_bytes())[:300])
+    result = mplog("view", path, "--explain")
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert result.err.startswith(f"mplog: {path}: Compressed file ended")
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [(["-n", "2"], "14 15"), (["-r", "-m", "2"], "15 14"), (["-l", "critical"], "15"), (["-m", "1"], "0")],
+    ids=str,
+)
+def test_a_pipe_with_a_name(options: list[str], shown: str, tmp_path: Path) -> None:
+    """A FIFO is read as standard input is, also from the end: nothing of it is lost."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    lines = SHOP.read_bytes().splitlines()
+    writer = threading.Thread(target=path.write_bytes, args=(SHOP.read_bytes(),))
+    writer.start()
+    result = mplog("view", path, "-o", "raw", *options)
+    writer.join()
+    assert result.code == 0
+    numbers = [json.loads(line)["msg"] for line in result.out.splitlines()]
+    assert numbers == [json.loads(lines[int(number)])["msg"] for number in shown.split()]
+
+
+def test_a_very_long_line_in_a_large_file(tmp_path: Path) -> None:
+    """Huge lines are cut and counted, by several processes as by one."""
+    path = tmp_path / "app.json"
+    path.write_bytes(SHOP.read_bytes() + b"x" * (50 << 20) + b"\n" + SHOP.read_bytes() * 20)
+    for options in ([], ["-l", "error"], ["-l", "error", "-C", "1"]):
+        several, one = (mplog("view", path, "-o", "short", *options, env={"MPLOG_JOBS": n}) for n in ("2", "1"))
+        assert several == one
+        assert several.code == 0
+
+
+@pytest.mark.parametrize("command", ["view", "stats", "errors", "ps", "check"])
+def test_closed_descriptors(command: str) -> None:
+    """A closed standard output is one line and exit code 2; with a closed stderr nothing gets into the output."""
+    words = [sys.executable, "-m", "mplog", command, str(GOLDEN / "damaged.json")]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *words], capture_output=True, text=True, env=environment()
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("mplog: standard output is closed; redirect it")
+    assert done.stderr.count("\n") == 1
+    mute = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *words], capture_output=True, env=environment())
+    assert mute.stdout == subprocess.run(words, capture_output=True, env=environment()).stdout
