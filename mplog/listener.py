@@ -97,6 +97,8 @@ class Listener:
         self._lonely_since = 0.0
         self._contact = Contact(spool)
         self._suspicious_until = 0
+        self.chores: list[Callable[[], object]] = []
+        """What `run` does once, as soon as it has nothing else to do."""
         self._recover()
 
     # What one step does, in this order.
@@ -142,6 +144,8 @@ class Listener:
                 errors += 1
                 if errors <= 3:
                     say(f"the listener met {type(error).__name__}: {error}; it goes on.")
+            if self.chores and pause >= IDLE_PAUSE:
+                self.chores.pop()()
             longest = IDLE_PAUSE_OF_MANY if self.intake.is_crowd else IDLE_PAUSE
             pause = BUSY_PAUSE if busy else min(pause * 2, longest)
             if not (busy and self.intake.is_behind):

@@ -9,7 +9,7 @@ import sys
 from typing import Any, NamedTuple
 
 from mplog._shared import lock as _lock
-from mplog._shared.sessions import Found, find
+from mplog._shared.sessions import Found, dead, find
 from mplog._shared.spool import Spool
 from mplog.config import Config
 from mplog.exceptions import MplogError
@@ -18,6 +18,7 @@ from mplog.viewer.exceptions import ViewerError
 EPILOG = """examples:
   mplog recover app.log                       what the session of app.log has left
   mplog recover /dev/shm/mplog-0/app.log-1f2e the same by the session's directory
+  mplog recover                               which dead sessions of this user have left anything
   mplog recover --into saved.json SPOOL       a spool whose session.json is lost
 
 It is safe to run at any time and again: a live listener is left alone, and no record is written twice.
@@ -43,7 +44,9 @@ class Report(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mplog recover`."""
     parser.epilog = EPILOG
-    parser.add_argument("paths", nargs="+", metavar="FILE|SPOOL", help="a log file or a session's directory")
+    parser.add_argument(
+        "paths", nargs="*", metavar="FILE|SPOOL", help="a log file or a session's directory; none: say what waits where"
+    )
     parser.add_argument("--into", metavar="FILE", help="write into this file instead of the session's log")
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="give up after (default 60)")
     parser.add_argument("--json", action="store_true", help="report as JSON")
@@ -51,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Recover every session that the arguments name; return the exit status."""
+    if not args.paths:
+        return _list_waiting(as_json=args.json)
     reports = []
     for path in args.paths:
         spool, config = _session(path, args.into)
@@ -64,6 +69,31 @@ def run(args: argparse.Namespace) -> int:
         lines = [_sentence(report) for report in reports]
     sys.stdout.write("".join(line + "\n" for line in lines))
     return int(any(report.state == "left" or report.damaged for report in reports))
+
+
+def waiting() -> list[Found]:
+    """Return the dead sessions of this user in whose directories anything waits that is in no log."""
+    from mplog._listener.sweep import waits
+
+    found = []
+    for one in dead():
+        try:
+            if waits(one.spool):
+                found.append(one)
+        except OSError:
+            found.append(one)
+    return found
+
+
+def _list_waiting(*, as_json: bool) -> int:
+    found = waiting()
+    if as_json:
+        lines = [json.dumps([{"spool": one.spool.path, "file": one.file, "state": "waiting"} for one in found])]
+    else:
+        lines = [f"{one}: records wait for `mplog recover {one.spool.path}`" for one in found]
+        lines = lines or ["no dead session of this user has left any records"]
+    sys.stdout.write("".join(line + "\n" for line in lines))
+    return int(bool(found))
 
 
 def recover(spool: Spool, config: Config, *, timeout: float = 60.0) -> Report:

@@ -108,7 +108,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
             ),
         },
     ),
-    ("the listener", {"listener": ("_listener.supervise", "_listener.thread", "listener")}),
+    ("the listener", {"listener": ("_listener.supervise", "_listener.sweep", "_listener.thread", "listener")}),
     ("the session", {"parent": ("_parent.entry", "session")}),
     ("public names", {"both": ("__init__",)}),
     ("programs", {"command": ("__main__", "demo", "pytest_plugin", "recover")}),

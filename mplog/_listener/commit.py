@@ -70,8 +70,8 @@ class CommitLog:
         self._end = 0
         self._room = 0
 
-    def load(self) -> None:
-        """Read the log; what cannot be read of it is as if it had not been written."""
+    def load(self, *, use: bool = True) -> None:
+        """Read the log; what cannot be read of it is as if it had not been written. Without `use` only look at it."""
         data = b""
         with contextlib.suppress(FileNotFoundError), open(self.path, "rb") as file:
             data = file.read().split(b"\0", 1)[0]
@@ -81,9 +81,10 @@ class CommitLog:
                 self._replay(json.loads(line))
             except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
                 continue  # A damaged line; the intents behind it say where their journals went on.
-        self.starts += 1
-        with contextlib.suppress(OSError):
-            self._compact()
+        if use:
+            self.starts += 1
+            with contextlib.suppress(OSError):
+                self._compact()
 
     def intend(self, intent: Intent) -> None:
         """Store an intent, or store it anew for another file. Afterwards the batch may be written, and not before."""

@@ -75,9 +75,13 @@ class Outputs:
             or any(journal + suffix in self._files for suffix in (*RAW, SAID))
         )
 
+    def files(self) -> list[str]:
+        """Return the paths of all files."""
+        return [*(found.path for found in self._files.values()), *self._slots.values(), *self._faults.values()]
+
     def discard(self) -> None:
         """Delete all files: nobody of the session lives, and what child programs may still write nobody reads."""
-        for path in (*(found.path for found in self._files.values()), *self._slots.values(), *self._faults.values()):
+        for path in self.files():
             unlink(path)
         self._files, self._lively, self._slots, self._faults = {}, {}, {}, {}
 

@@ -85,10 +85,13 @@ def listen(spool: Spool) -> int:
     if session.get("tz"):
         os.environ["TZ"] = session["tz"]
         time.tzset()
+    from mplog._listener.sweep import sweep
     from mplog.config import Config
     from mplog.listener import Listener
 
-    Listener(spool, Config.from_json(json.dumps(session["config"]))).run()
+    listener = Listener(spool, Config.from_json(json.dumps(session["config"])))
+    listener.chores.append(lambda: sweep(spool))
+    listener.run()
     return 0
 
 

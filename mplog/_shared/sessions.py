@@ -81,10 +81,19 @@ def only() -> Found:
 
 def live() -> list[Found]:
     """Return the live sessions of this user, as far as they can be found; the oldest comes first."""
+    return [one for one in _all() if one.alive]
+
+
+def dead() -> list[Found]:
+    """Return the sessions of this user to which nobody belongs any more, and whose directory is still there."""
+    return [one for one in _all() if not one.alive]
+
+
+def _all() -> list[Found]:
     found: dict[str, Found] = {}
     for path in _candidates():
         real = os.path.realpath(path)
-        if real not in found and (one := _read(real)) is not None and one.alive:
+        if real not in found and (one := _read(real)) is not None:
             found[real] = one
     return sorted(found.values(), key=lambda one: one.session.get("started") or 0)
 

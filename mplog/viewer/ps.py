@@ -60,9 +60,10 @@ def run(args: argparse.Namespace) -> int:
 def _run_sessions(args: argparse.Namespace, page: Page) -> int:
     """Print each running session of this user."""
     from mplog._shared import sessions as _sessions
+    from mplog.recover import waiting
 
-    found = _sessions.live()
-    if not found:
+    found, left = _sessions.live(), waiting()
+    if not found and not left:
         raise ViewerError("there is no running session of this user; name a log file")
     reports = []
     for session in found:
@@ -80,7 +81,11 @@ def _run_sessions(args: argparse.Namespace, page: Page) -> int:
             page.line(page.paint(clean(str(session)), "cyan"))
             _show(rows, family.lives, page)
     if args.json:
-        tables.print_json({"processes": reports})
+        tables.print_json({"processes": reports, "waiting": [one.spool.path for one in left]})
+        return 0
+    for one in left:
+        words = f"{one}: nobody lives, and records wait for `mplog recover {one.spool.path}`"
+        page.line(page.paint(clean(words), "yellow"))
     return 0
 
 
