@@ -207,6 +207,19 @@ class Bench:
         }
         return Row(f"`-g item/99`, case ignored, {self.gigabytes}", "", found)
 
+    def context(self) -> Row:
+        """Measure context lines, counted in the same process."""
+        found = {"mplog": _seconds(measure([*self.view, "-l", "critical", "-C", "2"], self.rounds))}
+        return Row(f"`-l critical -C 2`, 0.2 % of {self.gigabytes}", "", found)
+
+    def summaries(self) -> Row:
+        """Measure what counts every record."""
+        found = {
+            f"mplog {name}": _seconds(measure([*MPLOG, name, str(self.large)], self.rounds, self.all))
+            for name in ("stats", "ps", "check")
+        }
+        return Row(f"`stats`, `ps`, `check` of {self.gigabytes}", "", found)
+
     def everything(self) -> Row:
         """Measure the pretty printing of every record."""
         command = [*MPLOG, "view", str(self.small), "--color", "always"]
@@ -272,7 +285,20 @@ class Bench:
                 yield getattr(self, part)()
 
 
-PARTS = ("last", "since", "level", "grep", "everything", "as_text", "memory", "long_line", "follow", "start")
+PARTS = (
+    "last",
+    "since",
+    "level",
+    "grep",
+    "context",
+    "summaries",
+    "everything",
+    "as_text",
+    "memory",
+    "long_line",
+    "follow",
+    "start",
+)
 
 
 def _shell(command: str, rounds: int) -> Run | None:

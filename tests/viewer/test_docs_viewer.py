@@ -29,3 +29,11 @@ def test_every_transcript_of_the_page_is_a_real_run() -> None:
         PAGE.write_text(found)
     else:
         assert found == page
+
+
+def test_every_image_is_shown_and_small() -> None:
+    """A screenshot for what a transcript cannot show; the page refers to every image, and none is large."""
+    images = {path.name: path.stat().st_size for path in (PAGE.parent / "images").iterdir()}
+    assert images
+    assert set(re.findall(r"\(images/([^)]+)\)", PAGE.read_text())) == set(images)
+    assert max(images.values()) < 60_000

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from any_input import FORBIDDEN, SCHEMA, json_values
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -19,32 +20,10 @@ from mplog.viewer.lines import Record
 from mplog.viewer.parsing import Parser
 from mplog.viewer.reading import expand, read_records
 
-FORBIDDEN = {chr(code) for code in (*range(9), *range(0x0B, 0x20), *range(0x7F, 0xA0))} | set(
-    "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
-)
-
 text = st.text(max_size=60)
 names = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=12)
-scalars = (
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | text
-)
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3))
-OWN = (
-    "time",
-    "level",
-    "msg",
-    "logger",
-    "process",
-    "pid",
-    "thread",
-    "file",
-    "line",
-    "func",
-    "seq",
-    "exc",
-    "levelno",
-)
-own_fields = st.dictionaries(names.filter(lambda name: name not in OWN), values, max_size=4)
+values = json_values(text)
+own_fields = st.dictionaries(names.filter(lambda name: name not in SCHEMA), values, max_size=4)
 bytes_lines = st.lists(
     st.binary(max_size=80)
     | st.sampled_from(
