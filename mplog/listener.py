@@ -107,8 +107,10 @@ class Listener:
         """Do one round; return whether there was anything to do. With `drain` hold nothing back."""
         now = time.monotonic_ns()
         self._contact.heed()
-        self.intake.scan(force=self._contact.asked or drain)
-        for journal in self.intake.check_owners(force=self._contact.asked or drain):
+        # A crowd rings with each new segment, and a look at all of it takes long: it is made when it is due.
+        look = drain or (self._contact.asked and not self.intake.is_crowd)
+        self.intake.scan(force=look)
+        for journal in self.intake.check_owners(force=look):
             journal.identity = journal.state().identity or journal.identity
             self._certificates.look(journal)
         busy = False
@@ -186,7 +188,7 @@ class Listener:
         for delivery in self._deliveries:
             if isinstance(delivery.target, HandlerTarget) and not delivery.hangs:
                 delivery.target.close()
-        self._contact.asked = True
+        self._contact.insist()
         self._publish(time.monotonic_ns(), busy=True)
         return clean
 

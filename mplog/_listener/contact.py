@@ -18,6 +18,8 @@ from mplog._shared.spool import Spool, Status
 
 TELL_EVERY = 250_000_000
 """Nanoseconds between two notes that the listener lives, while nothing happens."""
+COUNT_SHARE = 20
+"""Of its time a listener counts for others at most one part in so many: each new segment of a journal asks, too."""
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -40,6 +42,8 @@ class Contact:
         self.is_closed = False
         self.asked = True
         """Whether somebody wants to know now."""
+        self._wanted = False
+        self._count_at = 0
         self._rung = True
         self._told = (0, 0)
         self._listen()
@@ -51,6 +55,10 @@ class Contact:
         if rung and self._wake is not None and self._wake.is_intact():
             with contextlib.suppress(OSError):
                 self.asked = bool(os.read(self._wake.fd, 4096))
+
+    def insist(self) -> None:
+        """Have the counts written at the next occasion, whatever that costs: they are the last."""
+        self.asked, self._count_at = True, 0
 
     def wait(self, pause: float) -> None:
         """Wait `pause` seconds, or until somebody asks."""
@@ -65,18 +73,30 @@ class Contact:
 
         Where nobody has asked and nothing happens, that is said a few times in a second.
         """
-        if not busy and not self.asked and status.alive == self._told[1] and status.beat - self._told[0] < TELL_EVERY:
+        self._wanted = self._wanted or self.asked
+        count = self._wanted and status.beat >= self._count_at
+        if (
+            not busy
+            and not self.asked
+            and not count
+            and status.alive == self._told[1]
+            and status.beat - self._told[0] < TELL_EVERY
+        ):
             return
         self._told = status.beat, status.alive
         if self._status is not None and self._status.is_intact():
             with contextlib.suppress(OSError):
                 os.pwrite(self._status.fd, status.to_bytes(), 0)
-        if self.asked and self._stats is not None and self._stats.is_intact():
+        if count and self._stats is not None and self._stats.is_intact():
+            began = time.monotonic_ns()
+            self._wanted = False
             with contextlib.suppress(OSError):
                 # In place: who holds it open can read the last counts when the session is gone.
                 data = stats() + b"\n"
                 os.pwrite(self._stats.fd, data, 0)
                 os.ftruncate(self._stats.fd, len(data))
+            now = time.monotonic_ns()
+            self._count_at = now + COUNT_SHARE * (now - began)
 
     def mend(self) -> bool:
         """Open anew what the application has closed; return whether it had closed anything."""
