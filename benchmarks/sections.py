@@ -89,6 +89,7 @@ def sections(size: Size, names: Iterable[str]) -> dict[str, Section]:
             [{"variant": name, "records": size.records} for name in listener.VARIANTS] if ours else [],
         ),
         "idle": Section(fresh("idle"), [{"seconds": size.seconds}] if ours else []),
+        "durable": Section(fresh("durable"), [{"durable": durable} for durable in (False, True)] if ours else []),
         "startup": Section(fresh("startup"), [{}] if ours else [], True),
         "kills": Section(_kill, [plan | {"death": death} for plan, death in product(every, kills.DEATHS)]),
     }

@@ -146,6 +146,16 @@ def _idle(rows: Rows) -> str:
     return _table(header, [*lines, ["spool a process", _figure(rows.median("spool_kib", "idle"), "{:.0f} KiB")]])
 
 
+def _durable(rows: Rows) -> str:
+    lines = []
+    for durable in (False, True):
+        flushes = [rows.median(name, "durable", durable=durable) for name in ("flush_p50_ms", "flush_p99_ms")]
+        call = _figure(rows.median("call_p99_us", "durable", durable=durable), "{:.1f}")
+        rate = _thousands(rows.median("rate", "durable", durable=durable))
+        lines.append([f"`durable={durable}`", *(_figure(value, "{:.1f}") for value in flushes), call, rate])
+    return _table(["", "record and `flush()`, p50 ms", "p99 ms", "call in a burst, p99 µs", "records/s"], lines)
+
+
 def _startup(rows: Rows) -> str:
     pythons = rows.plans("startup", "python")
     steps = {
@@ -210,5 +220,6 @@ _TABLES: tuple[tuple[str, str, Callable[[Rows], str]], ...] = (
     ("paced", "A paced load: 4 workers, 500 records/s each", _paced),
     ("listener", "The listener alone, one core", _listener),
     ("idle", "An idle session", _idle),
+    ("durable", "Syncing to the disk, one process", _durable),
     ("startup", "Start-up", _startup),
 )
