@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import signal
+import statistics
+import threading
 import time
 from datetime import datetime
 from pathlib import Path
@@ -119,39 +121,76 @@ def t3_handler_hangs(directory: Path, n: int) -> Figures:
 
 
 def o1_console(directory: Path, n: int) -> Figures:
-    """A console that takes 10 bytes a second, is closed, or hangs, costs the file nothing."""
+    """A console that takes 10 bytes a second, is closed, or hangs, costs the file nothing.
+
+    In the long run: in the median of the rounds the file has at least 95 % of the rate without a console. The normal
+    run, which has other work beside it, looks only that everything is written.
+    """
+    kinds = ("none", "slow", "closed", "hung")
+    rounds = 7 if n >= 50_000 else 1
+    rates: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for turn in range(rounds):
+        # Each round in another order, so that nobody always comes first.
+        for kind in (*kinds[turn % 4 :], *kinds[: turn % 4]):
+            rates[kind].append(_rate_with(kind, directory / f"{turn}-{kind}", n // rounds))
+    # Each round is compared with itself: what slows the machine down slows both.
+    shares = {
+        kind: statistics.median(here / none for here, none in zip(rates[kind], rates["none"], strict=True))
+        for kind in kinds[1:]
+    }
+    assert rounds == 1 or min(shares.values()) >= 0.95, shares
+    return {
+        "lost": 0, "twice": 0, "torn": 0, "disorder": 0,
+        "rate_without": round(statistics.median(rates["none"])),
+        "share": {kind: f"{share:.0%}" for kind, share in shares.items()},
+        "rounds": rounds,
+    }  # fmt: skip
+
+
+def _rate_with(kind: str, directory: Path, n: int) -> float:
+    """Return the records a second that a listener writes to the file with such a console."""
     from mplog import listener as listening
     from mplog._listener.delivery import ConsoleTarget
 
-    rates = {}
-    for kind in ("none", "slow", "closed", "hung"):
-        rig = Rig(directory / kind)
-        reader, writer_fd = os.pipe()
-        stream = os.fdopen(writer_fd, "w")
-        if kind == "closed":
-            os.close(reader)
-        if kind != "none":
-            target = ConsoleTarget(stream, lambda fields: str(fields["msg"]), 0)
-            listening.targets = lambda *_, target=target: [target]
-        else:
-            listening.targets = lambda *_: []
-        pids = [rig.work(lambda number, log: [log(k, 100) for k in range(1, n + 1)]) for _ in range(2)]
-        for pid in pids:
-            assert wait(pid, 60) == 0
-        began = time.monotonic()
-        listener = rig.listen()
-        total = 2 * n
-        assert eventually(lambda file=rig.file: os.path.exists(file) and _lines(file) >= 2 * n, 60), kind
-        rates[kind] = round(total / (time.monotonic() - began))
-        if kind == "slow":
-            os.read(reader, 10)
-        wait(listener, 30)
-        figures(rig.verdict())
-    return {"rates": rates}
+    rig = Rig(directory)
+    reader, writer_fd = os.pipe()
+    stream = os.fdopen(writer_fd, "w")
+    stop = threading.Event()
+    if kind == "closed":
+        os.close(reader)
+    target = ConsoleTarget(stream, lambda fields: str(fields["msg"]), 0)
+    listening.targets = lambda *_: [] if kind == "none" else [target]
+    for pid in [rig.work(lambda number, log: [log(k, 100) for k in range(1, n + 1)]) for _ in range(2)]:
+        assert wait(pid, 60) == 0
+    began = time.monotonic()
+    listener = rig.listen()
+    if kind == "slow":
+        os.set_blocking(reader, False)
+        threading.Thread(target=_sip, args=(reader, stop)).start()
+    _wait_for_lines(rig.file, 2 * n)
+    rate = 2 * n / (time.monotonic() - began)
+    wait(listener, 30)
+    stop.set()
+    figures(rig.verdict())
+    return rate
 
 
-def _lines(path: str) -> int:
-    return Path(path).read_bytes().count(b"\n")
+def _sip(reader: int, stop: threading.Event) -> None:
+    """Take ten bytes a second."""
+    while not stop.wait(0.1):
+        with contextlib.suppress(BlockingIOError):
+            os.read(reader, 1)
+
+
+def _wait_for_lines(path: str, count: int) -> None:
+    assert eventually(lambda: os.path.exists(path))
+    deadline = time.monotonic() + 60
+    with open(path, "rb", buffering=0) as file:
+        found = 0
+        while found < count:
+            assert time.monotonic() < deadline, f"{found} of {count} lines"
+            found += file.read().count(b"\n")
+            time.sleep(0.002)
 
 
 def b1_overflow(directory: Path, n: int) -> Figures:
