@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,16 +19,16 @@ from mplog._listener import certificate
 from mplog._listener.batch import Batch, BatchWriter
 from mplog._listener.commit import CommitLog, Intent
 from mplog._listener.contact import Contact
-from mplog._listener.delivery import Delivery, HandlerTarget
+from mplog._listener.delivery import EVER, Delivery, HandlerTarget
 from mplog._listener.expiry import Expiry
 from mplog._listener.intake import Intake
-from mplog._listener.merge import Range, bound, count_late, key_of, merge
-from mplog._listener.outputs import Outputs
+from mplog._listener.merge import Range, count_late, key_of, merge
+from mplog._listener.notes import Notes
+from mplog._listener.outputs import outputs_of
 from mplog._listener.stats import Stats
 from mplog._listener.targets import encoder, log_file, targets
 from mplog._shared import lock
 from mplog._shared.descriptors import say
-from mplog._shared.record import encode_record
 from mplog._shared.spool import Spool, Status
 from mplog.config import Config
 
@@ -39,19 +38,14 @@ FUTURE = 1_000_000_000
 """Nanoseconds by which a key must be ahead to count as none of this clock's."""
 BUSY_PAUSE, IDLE_PAUSE, IDLE_PAUSE_OF_MANY = 0.002, 0.05, 0.1
 """Seconds between two steps: where something happens, where nothing does, and that with many processes."""
-EVER = (1 << 64) - 1
 GIVE_UP_AFTER = 30.0
 """Seconds for which a listener without workers tries to write what it has, before it leaves the spool as it is."""
 LONGEST_COMPRESSION = 5.0
 """Seconds for which such a listener waits for rotated files to be compressed; what stays plain is whole, too."""
 LONGEST_LOCKED = 0.2
 """Seconds for which an ending listener holds the session's lock, about: who calls `setup` then waits for it."""
-MOST_NOTES = 10_000
-"""Records of the listener's own that wait for the file; further ones are left out."""
 SUSPICIOUS = 1_000_000_000
 """Nanoseconds for which all descriptors are looked at after one was found closed: who closes all takes its time."""
-REPORT_EVERY = 60.0
-"""Seconds in which one handler's failures are reported once."""
 
 
 class Listener:
@@ -72,27 +66,23 @@ class Listener:
         self.spool = spool
         self.config = config
         self.stats = Stats()
-        self._level = config.level.get("mplog", config.level.get("", 0))
-        self._seq = 0
-        self._notes: deque[tuple[bytes, str]] = deque()
-        """Lines of the listener's own, each with the journal whose owner's death it reports."""
+        self._notes = Notes(config.level.get("mplog", config.level.get("", 0)))
         self._reporting: set[str] = set()
         self._certificates = certificate.Registry(spool)
         self._commits = CommitLog(spool.file("commits"))
         self._commits.load()
         self.stats.restarts = self._commits.starts - 1
-        outputs = _outputs(config, self._commits)
+        outputs = outputs_of(config, self._commits.progress, self._commits.newest)
         self.intake = Intake(spool.journal_directories, self._commits.progress, outputs)
         if config.max_bytes:
             self.intake.budget = max(4096, min(self.intake.budget, config.max_bytes // 4))
-        self._writer = BatchWriter(log_file(config), self._commits, self.note)
+        self._writer = BatchWriter(log_file(config), self._commits, self._notes.add)
         self._encode = encoder(config)
         self._deliveries = [
             Delivery(target, essential=config.file is None) for target in targets(config, stream, handlers, spool)
         ]
         self._undelivered: deque[tuple[int, dict[str, Range]]] = deque()
         self._committed = 0
-        self._reported_at: dict[str, float] = {}
         self._expiry = Expiry(spool)
         self._lonely_since = 0.0
         self._contact = Contact(spool)
@@ -134,7 +124,6 @@ class Listener:
     def run(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Step until the last owner is gone, or until `stopping`; wait in between as long as nothing happens."""
         pause = BUSY_PAUSE
-        errors = 0
         while not stopping():
             busy = False
             try:
@@ -143,8 +132,7 @@ class Listener:
                     return
             except Exception as error:  # whatever a step meets, the next one goes on
                 self.stats.errors += 1
-                errors += 1
-                if errors <= 3:
+                if self.stats.errors <= 3:
                     say(f"the listener met {type(error).__name__}: {error}; it goes on.")
             if self.chores and pause >= IDLE_PAUSE:
                 self.chores.pop()()
@@ -216,32 +204,9 @@ class Listener:
         """Tell whether another listener has worked for the session since this one began."""
         return self._commits.is_taken_over()
 
-    def note(self, levelno: int, msg: str, *, reports: str = "", **fields: Any) -> None:
-        """Write a record of mplog's own into the log.
-
-        Args:
-            levelno: its level.
-            msg: its message, final.
-            reports: the journal whose owner's death it reports.
-            fields: its own fields.
-        """
-        if levelno < self._level or len(self._notes) >= MOST_NOTES:
-            return
-        record = logging.LogRecord("mplog", levelno, "", 0, msg, None, None)
-        record.processName, record.threadName, record.funcName = "mplog", "listener", ""
-        # A listener thread shares its pid, and with it the counted `seq`, with a worker; its thread id is its own.
-        record.process = threading.get_native_id()
-        record.__dict__.update(fields)
-        self._seq += 1
-        head, tail = encode_record(record, time.monotonic_ns())
-        self._notes.append((head + b"%d" % self._seq + tail.rstrip(b"\n"), reports))
-
     def _take_batch(self, watermark: int, now: int) -> None:
         runs, ranges = self.intake.take(watermark, now + FUTURE)
-        due = []
-        limit = bound(watermark)
-        while self._notes and self._notes[0][0] <= limit:
-            due.append(self._notes.popleft())
+        due = self._notes.due(watermark)
         if not ranges and not due:
             return
         notes = [line for line, _ in due]
@@ -286,11 +251,9 @@ class Listener:
         for delivery in self._deliveries:
             through = min(through, delivery.through())
             report = delivery.report()
-            now = time.monotonic()
-            if report is not None and now - self._reported_at.get(report[0], -REPORT_EVERY) >= REPORT_EVERY:
-                self._reported_at[report[0]] = now
+            if report is not None:
                 counts: dict[str, Any] = {"failed": delivery.failed, "skipped": delivery.skipped}
-                self.note(logging.ERROR, report[1], event=report[0], handler=delivery.target.name, **counts)
+                self._notes.add(logging.ERROR, report[1], event=report[0], handler=delivery.target.name, **counts)
         last = 0
         while self._undelivered and self._undelivered[0][0] <= through:
             last, ranges = self._undelivered.popleft()
@@ -322,7 +285,7 @@ class Listener:
                 self._undelivered.append((intent.generation, intent.ranges))
         self.intake.forget_consumed()
         if commits.starts > 1:
-            self.note(logging.INFO, "a new listener goes on", event="listener_restarted", starts=commits.starts)
+            self._notes.add(logging.INFO, "a new listener goes on", event="listener_restarted", starts=commits.starts)
 
     # The dead, and the end.
 
@@ -337,9 +300,8 @@ class Listener:
                 if reports is None:
                     continue
                 for levelno, msg, fields in reports:
-                    if levelno >= self._level:
+                    if self._notes.add(levelno, msg, reports=name, **fields):
                         self._reporting.add(name)
-                        self.note(levelno, msg, reports=name, **fields)
                 if name in self._reporting:
                     continue
             counts = self.stats.of(journal)
@@ -435,15 +397,3 @@ class Listener:
             lambda: self.stats.to_json(self.intake.journals.values(), self._deliveries),
             busy=busy,
         )
-
-
-def _outputs(config: Config, commits: CommitLog) -> Outputs:
-    """Return the files of captured output, with the settings that records made here have to heed."""
-    redact: Callable[[str], str] = str
-    if config.redact:
-        from mplog.redaction import redactor
-
-        found = redactor(config.redact)
-        if found is not None:
-            redact = lambda text: found(text, {}, None)[0]  # noqa: E731
-    return Outputs(commits.progress, commits.newest, (dict(config.level), redact, config.max_record))

@@ -80,6 +80,7 @@ LAYERS: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
                 "_listener.fold",
                 "_listener.intake",
                 "_listener.journals",
+                "_listener.notes",
                 "_listener.outputs",
                 "_listener.raw",
                 "_listener.rotation",

@@ -44,7 +44,7 @@ class BatchWriter:
         note: writes a record of the listener's own.
     """
 
-    def __init__(self, file: LogFile | None, commits: CommitLog, note: Callable[..., None]) -> None:
+    def __init__(self, file: LogFile | None, commits: CommitLog, note: Callable[..., object]) -> None:
         self.file = file
         self.batch: Batch | None = None
         self.errors = 0

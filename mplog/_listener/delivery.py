@@ -26,6 +26,8 @@ LEVEL_AT = PREFIX + len('{"time":"2026-11-22T11:11:11.123456Z","level":"')
 
 HANGS_AFTER, STUCK_AFTER = 1.0, 10.0
 """Seconds in one call after which a handler is no longer waited for, and after which that is reported."""
+REPORT_EVERY = 60.0
+"""Seconds in which one handler's failures are reported once."""
 QUEUE = 8 << 20
 """Bytes of lines that wait for one target."""
 PATIENCE, PATIENCE_PER_SECOND = 1.0, 0.04
@@ -71,6 +73,7 @@ class Delivery:
         self._looked = time.monotonic()
         self._lost = False
         self._reported = (0, 0)
+        self._reported_at: dict[str, float] = {}
         self._queue: deque[tuple[int, list[bytes]]] = deque()
         self._bytes = 0
         self._changed = threading.Condition()
@@ -133,7 +136,15 @@ class Delivery:
             return EVER if self._lost or self.hangs else self.generation
 
     def report(self) -> tuple[str, str] | None:
-        """Return event and message of a record about what goes wrong here, or None."""
+        """Return event and message of a record about what goes wrong here, the same event once in a while; or None."""
+        found = self._trouble()
+        now = time.monotonic()
+        if found is None or now - self._reported_at.get(found[0], -REPORT_EVERY) < REPORT_EVERY:
+            return None
+        self._reported_at[found[0]] = now
+        return found
+
+    def _trouble(self) -> tuple[str, str] | None:
         name = self.target.name
         if self.stuck:
             return "handler_hangs", f"handler {name} hangs; the file goes on without it"

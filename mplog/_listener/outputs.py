@@ -16,6 +16,7 @@ from mplog._listener.merge import Range, key_of, take
 from mplog._listener.raw import RAW, OutputFile, Settings, output_line
 from mplog._listener.rounds import MANY
 from mplog._shared.pending import OUT, SAID, read_header, read_pending
+from mplog.config import Config
 
 FAULT = ".fault"
 POLL_EVERY, CALM_POLL_EVERY = 12_000_000, 190_000_000
@@ -226,6 +227,18 @@ class Outputs:
                 self._files[os.path.basename(said)].asleep = False
         finally:
             os.close(fd)
+
+
+def outputs_of(config: Config, progress: dict[str, Progress], newest: int) -> Outputs:
+    """Return the files of captured output, with the settings that records made of them have to heed."""
+    redact: Callable[[str], str] = str
+    if config.redact:
+        from mplog.redaction import redactor
+
+        found = redactor(config.redact)
+        if found is not None:
+            redact = lambda text: found(text, {}, None)[0]  # noqa: E731
+    return Outputs(progress, newest, (dict(config.level), redact, config.max_record))
 
 
 def unlink(path: str) -> bool:
