@@ -58,7 +58,7 @@ class Pretty:
                 continue
             stamp = record.time_text
             known = clocks.get(stamp[:19]) if record.format == "mplog" else None
-            if known is None or len(stamp) != 27:
+            if known is None or len(stamp) != 27 or not stamp[20:23].isdecimal():
                 known, fraction = self._clock(record)
             else:
                 fraction = stamp[20:23]
@@ -86,7 +86,7 @@ class Pretty:
         micro = round(time * 1e6)
         second = micro // 1_000_000
         known = (f"{self._dim}{self._calendar.clock(second)}.", self._calendar.date(second))
-        if record.format == "mplog" and len(record.time_text) == 27:
+        if record.format == "mplog" and len(record.time_text) == 27 and record.time_text[20:23].isdecimal():
             if len(self._clocks) > _CACHED:
                 self._clocks.clear()
             self._clocks[record.time_text[:19]] = known

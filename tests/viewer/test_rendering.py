@@ -7,10 +7,12 @@ import io
 import json
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from viewer_command import mplog
 
 from mplog.viewer.colours import FAMILIES, of_name
 from mplog.viewer.formats import renderer
@@ -201,3 +203,13 @@ def test_colours_are_stable_and_readable() -> None:
     assert of_name("MainProcess") == "\x1b[38;5;172m"
     names = ("MainProcess", "Process-1", "ForkPoolWorker-1", "SpawnPoolWorker-1", "ForkProcess-1", "mplog")
     assert len({next(family for family in FAMILIES if int(of_name(name)[7:-1]) in family) for name in names}) == 6
+
+
+@pytest.mark.parametrize("output", ["pretty", "short", "raw", "jsonl", "json", "logfmt", "csv", "html", "trace"])
+@pytest.mark.parametrize("fraction", ["\\u001b[2J00", "\u202e\u202e\u202eabc", "00\x7f000"])
+def test_a_hostile_time_drives_no_terminal(output: str, fraction: str, tmp_path: Path) -> None:
+    """Control characters are escaped on the way out, always: also in what is nearly a time."""
+    line = '{"time":"2026-11-22T11:11:11.%sZ","level":"INFO","msg":"a","seq":1}\n'
+    path = tmp_path / "app.json"
+    path.write_text(line % "000000" + line % fraction, encoding="utf-8")
+    assert not {"\x1b", "\x7f", "\u202e"} & set(mplog("view", path, "-o", output).out)
