@@ -59,7 +59,8 @@ def test_one_worker_is_killed_and_nothing_is_missing(shown, read_log):
     """One worker is SIGKILLed on the way; the ledger says who wrote how many records, and that none is missing."""
     directory, out = shown
     rows = re.findall(r"^(\S+) +(\d+) +([\d,]+) +([\d,]+) +([\d,]+)( +killed with SIGKILL)?$", out, re.MULTILINE)
-    assert len(rows) == 1 + 4 + 1
+    assert rows[0][0] == "MainProcess"
+    assert 1 + 2 <= len(rows) <= 1 + 4 + 1  # who gets a processor too late has nothing left to count
     (killed,) = [row[1] for row in rows if row[5]]
     assert all(row[2] == row[3] and row[4] == "0" for row in rows)
     assert "none is missing" in out
@@ -91,7 +92,9 @@ def test_its_pool_works_under_each_start_method(start_method, tmp_path):
         )
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
         assert done.stdout.count("killed with SIGKILL") == deaths
-        assert len(re.findall(r"PoolWorker-\d+ .* 0\b", done.stdout)) == 2 + deaths
+        rows = re.findall(r"PoolWorker-\d+ .* 0\b", done.stdout)
+        assert 1 + deaths <= len(rows) <= 2 + deaths  # who gets a processor too late has nothing left to count
+        assert "none is missing" in done.stdout
 
 
 def test_interrupting_it_ends_the_pool(tmp_path):
