@@ -85,7 +85,7 @@ ROWS: dict[str, Row] = {
     "F5": Row(f5_threads, "32 threads of one process", 20_000, 1_000_000),
     "C1": Row(c1_clock_steps, "wall clock steps", 500, 20_000),
     "C2": Row(c2_order, "order under load, with kills of the listener", 8_000, 400_000),
-    "O1": Row(o1_console, "console slow, closed, hung", 5_000, 100_000, alone=True, patient=True),
+    "O1": Row(o1_console, "console slow, closed, hung", 5_000, 700_000, alone=True, patient=True),
     "O10": Row(o10_second_listener, "a second listener on the file", 50, 1_000),
     "B1": Row(b1_overflow, "accounting under overflow", 6, 100),
     "H2": Row(h2_fuzz, "bytes of every kind for each of five readers", 25, 3_000, minutes=5),
