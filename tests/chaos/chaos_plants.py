@@ -130,8 +130,8 @@ PLANTS: dict[str, tuple[str, int, Callable[[], None]]] = {
     "commit before write": ("K4", 5, commit_before_write),
     "no intent": ("K4", 5, no_intent),
     "sparse segments": ("D6", 1, sparse_segments),
-    "flock": ("F3", 20, flock),
-    "no fork hook": ("F3", 20, no_fork_hook),
+    "flock": ("F3", 4, flock),
+    "no fork hook": ("F3", 4, no_fork_hook),
     "capped merge": ("C2", 100_000, capped_merge),
     "uncounted drop": ("B1", 6, uncounted_drop),
 }
