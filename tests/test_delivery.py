@@ -121,12 +121,15 @@ def test_levels_are_told_without_decoding():
 
 
 def test_a_console_that_is_gone_is_left_alone(delivery, eventually):
-    """EPIPE costs nothing but the console."""
+    """EPIPE costs nothing but the console, to which nothing is handed over any more."""
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as stream:
         found = delivery(ConsoleTarget(stream, lambda fields: fields["msg"], 0))
         found.put(1, lines(3))
         assert eventually(lambda: found.idle)
-        assert found.target._gone
+        assert found.target.gone
+        found.put(2, lines(3))
+        assert not found._queue
+        assert found.through() == EVER
         assert found.failed == 0

@@ -41,6 +41,8 @@ class Target(Protocol):
     """What takes lines: the console, a handler."""
 
     name: str
+    gone: bool
+    """Whether it will never take anything again."""
 
     def deliver(self, lines: list[bytes]) -> int:
         """Handle lines; return how many failed."""
@@ -113,7 +115,9 @@ class Delivery:
         return self._patience > 0.0
 
     def put(self, generation: int, lines: list[bytes]) -> None:
-        """Hand over a batch. Never waits."""
+        """Hand over a batch. Never waits; what is gone for ever gets none."""
+        if self.target.gone:
+            return
         size = sum(map(len, lines))
         with self._changed:
             if self._bytes > QUEUE:
@@ -235,11 +239,11 @@ class ConsoleTarget:
         self._level = level
         self._fold = fold
         self._terminal = terminal
-        self._gone = False
+        self.gone = False
 
     def deliver(self, lines: list[bytes]) -> int:
         """Write the lines at the console's level; a console that is gone (EPIPE, hang-up) is left alone."""
-        if self._gone:
+        if self.gone:
             return 0
         failed = 0
         texts: list[str] = []
@@ -255,7 +259,7 @@ class ConsoleTarget:
 
     def pause(self) -> float | None:
         """Return the seconds until folded records or the bars of a terminal are to be shown, or None."""
-        if self._gone:
+        if self.gone:
             return None
         pauses = [keeper.pause() for keeper in (self._fold, self._terminal) if keeper is not None]
         return min((pause for pause in pauses if pause is not None), default=None)
@@ -264,19 +268,19 @@ class ConsoleTarget:
         """Show the summaries that are due, and the bars."""
         if self._fold is not None:
             self._show([self._format(fields) for fields in self._fold.due(math.inf if final else None)])
-        if self._terminal is not None and not self._gone:
+        if self._terminal is not None and not self.gone:
             try:
                 self._terminal.settle(final=final)
             except OSError:
-                self._gone = True
+                self.gone = True
 
     def _show(self, texts: list[str]) -> None:
-        if not texts or self._gone:
+        if not texts or self.gone:
             return
         try:
             self._write("\n".join(texts) + "\n")
         except (OSError, ValueError):
-            self._gone = True
+            self.gone = True
 
     def _write(self, text: str) -> None:
         if self._terminal is not None:
@@ -297,6 +301,8 @@ class ConsoleTarget:
 
 class HandlerTarget:
     """Hand records to a `logging.Handler`, as `LogRecord` with every documented attribute."""
+
+    gone = False
 
     def __init__(self, handler: logging.Handler) -> None:
         self.handler = handler
