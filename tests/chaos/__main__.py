@@ -8,11 +8,14 @@ planted bugs, ``--control`` the same kills against the standard library's queue.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -44,16 +47,24 @@ class Result(NamedTuple):
 def run(row: str, n: int, plant: str = "") -> Result:
     """Run one row in a process of its own."""
     began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, str(HERE / "chaos_plants.py"), row, str(n)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "CHAOS_PLANT": plant},
-    )
-    seconds = time.monotonic() - began
-    if done.returncode:
-        return Result(False, {}, done.stderr.strip()[-3000:] or "no output", seconds)
-    return Result(True, json.loads(done.stdout.splitlines()[-1]), "", seconds)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(
+            [sys.executable, str(HERE / "chaos_plants.py"), row, str(n)],
+            stdout=out,
+            stderr=err,
+            env={**os.environ, "CHAOS_PLANT": plant},
+            start_new_session=True,
+        )
+        code = process.wait()
+        # A row that failed half way has not ended what it started.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        seconds = time.monotonic() - began
+        out.seek(0)
+        err.seek(0)
+        if code:
+            return Result(False, {}, err.read().strip()[-3000:] or "no output", seconds)
+        return Result(True, json.loads(out.read().splitlines()[-1]), "", seconds)
 
 
 def state_machine(examples: int, shards: int) -> Result:
