@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -96,7 +97,13 @@ def _rows(family: Family, args: argparse.Namespace) -> list[tuple[Life, str]]:
 
 def _wants_all_sessions(args: argparse.Namespace) -> bool:
     """Tell whether nothing is named and nothing piped in."""
-    return not (args.paths or os.environ.get("MPLOG_FILE")) and (sys.stdin is None or sys.stdin.isatty())
+    if args.paths or os.environ.get("MPLOG_FILE"):
+        return False
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):  # closed, or no file
+        return True
+    return not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode))
 
 
 def _take_sessions(args: argparse.Namespace) -> list[Any]:

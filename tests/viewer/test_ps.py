@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sample_log import SampleLog
 
+import mplog
 from mplog.__main__ import main
 from mplog.viewer.family import Family
 from mplog.viewer.reading import read_records
@@ -135,3 +138,15 @@ def test_hostile_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     sample.died(7, "\x1b[2J", records=1, last_msg="\x1b]0;x\x07\r")
     main(["ps", str(sample.write(tmp_path / "a.log"))])
     assert not {"\x1b", "\r", "\x07"} & set(capsys.readouterr().out)
+
+
+def test_without_a_name_running_sessions_are_shown(tmp_path: Path) -> None:
+    """Named nothing and piped nothing, as in a cron job too, it shows the running sessions."""
+    path = tmp_path / "app.json"
+    command = [sys.executable, "-m", "mplog", "ps"]
+    with mplog.setup(path, console=False):
+        shown = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        piped = subprocess.run(command, input="", capture_output=True, text=True, timeout=60)
+    assert str(path) in shown.stdout
+    assert "MainProcess" in shown.stdout
+    assert piped.stdout.startswith("0 processes")
