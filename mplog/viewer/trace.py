@@ -19,7 +19,7 @@ from mplog.viewer.lines import Record
 _encode = msgspec.json.Encoder().encode
 
 # Names of the palette that the format reserves, for chrome://tracing; Perfetto colours by name.
-_COLOURS = ((50, "terrible"), (40, "terrible"), (30, "bad"), (20, "good"), (0, "grey"))
+_COLOURS = ((40, "terrible"), (30, "bad"), (20, "good"), (float("-inf"), "grey"))
 _LIFE = 0  # the track of a process's life; the threads are numbered from 1
 _FIRST_MADE_UP = 1 << 22  # above every pid that Linux gives (proc(5), pid_max)
 

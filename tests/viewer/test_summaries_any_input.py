@@ -54,6 +54,7 @@ _files = st.lists(_line() | st.binary(max_size=40), max_size=8).map(b"\n".join)
 @settings(max_examples=60, deadline=None)
 @given(_files)
 @example(b"")
+@example(b'{"time":"2026-11-22T11:11:11.133456Z","level":-1,"msg":"x","logger":"a","process":"p","pid":1,"seq":1}')
 @example(
     b'{"time":"9999-12-31T23:59:59.999999Z","level":"INFO","msg":"x","logger":"mplog","event":"died","died_pid":1}'
 )
