@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import mmap
+import os
 import sys
 import threading
 import time
@@ -116,7 +117,10 @@ class Worker:
                 who = {**identity(), "obeys": control.expects_signal()}
                 try:
                     owner = Owner(directories, who)
-                except FileNotFoundError:
+                except OSError:
+                    # The first directory may be full, and the second one not made yet.
+                    if all(map(os.path.isdir, directories)):
+                        raise
                     for directory in directories:
                         self.spool.revive(directory)
                     owner = Owner(directories, who)
