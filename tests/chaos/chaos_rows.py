@@ -54,7 +54,14 @@ class Row(NamedTuple):
 
 
 ROWS: dict[str, Row] = {
-    "K1": Row(k1_workers_killed, "SIGKILL of four workers at random points, replaced", 100, 10_000, minutes=4),
+    "K1": Row(
+        k1_workers_killed,
+        "SIGKILL of four workers at random points, replaced",
+        100,
+        10_000,
+        alone=True,
+        patient=True,
+    ),
     "K2": Row(k2_writer_points, "SIGKILL of a worker at eight points of a call", 1, 50),
     "K3": Row(k3_listener_killed, "SIGKILL of the listener every 5–30 ms, with rotation", 50, 5_000, minutes=3),
     "K4": Row(k4_listener_points, "the listener killed before, in, after every file call; pairs of kills", 5, 300),
