@@ -30,7 +30,7 @@ REPORT_EVERY = 60.0
 """Seconds in which one handler's failures are reported once."""
 QUEUE = 8 << 20
 """Bytes of lines that wait for one target."""
-PATIENCE, PATIENCE_PER_SECOND = 1.0, 0.04
+PATIENCE, PATIENCE_PER_SECOND = 1.0, 0.02
 """Seconds for which a target that is a little too slow may hold up the file, at most and earned in each second."""
 
 
