@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mplog._listener.reader import JournalReader, Position, split_lines
-from mplog._shared.account import Drops
-from mplog._shared.journal import MIN_SEGMENT, JournalWriter, Policy
+from mplog._shared.account import Drops, Policy
+from mplog._shared.journal import MIN_SEGMENT, JournalWriter
 from mplog._shared.segments import APPENDED, MAPPED, parse_segment_name, segment_name
 
 

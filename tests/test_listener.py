@@ -3,8 +3,9 @@
 import json
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 
 from mplog._listener import batch as _batch
 from mplog._listener import certificate
+from mplog._shared.account import Policy
 from mplog._shared.drops import drop_line
-from mplog._shared.journal import JournalWriter, Policy
+from mplog._shared.journal import JournalWriter
 from mplog._shared.owner import Owner, identity
 from mplog._shared.record import encode_record
 from mplog._shared.spool import Spool
@@ -275,22 +277,23 @@ def test_handlers_get_records_and_raise_in_vain(setting, eventually):
 def test_what_was_in_the_file_and_not_delivered_is_delivered_again(setting, eventually):
     """Handlers get at least once what is in the file, also from the next listener."""
     seen: list[str] = []
-    gate: list[Callable[[], None]] = [lambda: time.sleep(0.5)]
+    gate = threading.Event()
 
     class Slow(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            gate[0]()
+            assert gate.wait(20)
             seen.append(record.getMessage())
 
     process, first = setting.process(), setting.listen(handlers=(Slow(),))
     process.log("one")
     first.step(drain=True)
     first.close()
-    gate[0] = lambda: None
+    gate.set()
     assert all(delivery.finish(time.monotonic() + 10) for delivery in first._deliveries)
+    assert seen == ["one"]
     second = setting.listen(handlers=(Slow(),))
     drain(second)
-    assert eventually(lambda: seen.count("one") >= 1)
+    assert eventually(lambda: seen[:2] == ["one", "one"])  # then comes the note about the new listener
     assert setting.messages() == ["one"]
 
 

@@ -1,4 +1,4 @@
-"""What a writer has produced and dropped: produced == written + dropped, exactly. Runs in a worker.
+"""What a writer has produced and dropped, and when it may: produced == written + dropped, exactly. Runs in a worker.
 
 Any thread and any signal handler may come in between two calls of this module, but not within a row of assignments.
 """
@@ -19,6 +19,16 @@ class Drops(NamedTuple):
     first: int
     last: int
     reason: str
+
+
+class Policy(NamedTuple):
+    """What a writer does when the listener is behind. Sizes in bytes, times in seconds."""
+
+    quota: int = 64 * 1024 * 1024
+    overflow: str = "block"
+    block_timeout: float = 2.0
+    urgent_timeout: float = 10.0
+    """How long a record of level ERROR or above waits."""
 
 
 class Account:

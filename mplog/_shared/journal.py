@@ -25,9 +25,9 @@ import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from mplog._shared.account import Account, Drops
+from mplog._shared.account import Account, Drops, Policy
 from mplog._shared.segments import APPENDED, END_LINE, MAPPED, abandon, map_segment, segment_name
 
 if TYPE_CHECKING:
@@ -47,16 +47,6 @@ ROOM_FOR_DROPS = 2048
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-class Policy(NamedTuple):
-    """What a writer does when the listener is behind. Sizes in bytes, times in seconds."""
-
-    quota: int = 64 * 1024 * 1024
-    overflow: str = "block"
-    block_timeout: float = 2.0
-    urgent_timeout: float = 10.0
-    """How long a record of level ERROR or above waits."""
 
 
 class JournalWriter(Account):

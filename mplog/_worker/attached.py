@@ -17,9 +17,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mplog._shared import clock, control, launch
+from mplog._shared.account import Policy
 from mplog._shared.descriptors import say
 from mplog._shared.drops import drop_line
-from mplog._shared.journal import JournalWriter, Policy
+from mplog._shared.journal import JournalWriter
 from mplog._shared.owner import Owner, identity
 from mplog._shared.record import encode_record
 from mplog._shared.spool import Spool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn, Self
@@ -43,7 +44,7 @@ def line_start(fd: int, at: int, end: int, *, text: bool = False) -> int:
     return end
 
 
-class Team:
+class Team(ABC):
     """Forked processes; number i takes the blocks i, i + n, i + 2n, and answers through its own pipe.
 
     A process waits in `write` while its pipe is full, so memory is bounded and the order is the file's.
@@ -82,12 +83,12 @@ class Team:
             self._pids.append(pid)
         return self
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027  # not everybody has to
         """Get ready. Runs in each forked process, once."""
 
+    @abstractmethod
     def answer(self, number: int) -> Sequence[bytes]:
         """Return the answer for a block in pieces. Runs in a forked process."""
-        raise NotImplementedError
 
     def _run(self, numbers: range, reading: int, writing: int) -> NoReturn:
         """Answer for the blocks of one process. Runs in the forked process and never returns."""

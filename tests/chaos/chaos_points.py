@@ -15,8 +15,9 @@ from typing import Any
 
 from chaos_rig import Rig, wait
 
+from mplog._shared.account import Policy
 from mplog._shared.drops import drop_line
-from mplog._shared.journal import JournalWriter, Policy
+from mplog._shared.journal import JournalWriter
 from mplog._shared.owner import Owner, identity
 
 CALLS = ("open", "write", "pwrite", "replace", "rename", "unlink", "rmdir", "posix_fallocate", "fdatasync", "ftruncate")

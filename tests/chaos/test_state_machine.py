@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mplog._listener import batch, certificate, commit
+from mplog._shared.account import Policy
 from mplog._shared.drops import drop_line
-from mplog._shared.journal import JournalWriter, Policy
+from mplog._shared.journal import JournalWriter
 from mplog._shared.owner import Owner, identity
 from mplog._shared.record import encode_record
 from mplog._shared.spool import Spool
