@@ -72,3 +72,28 @@ def test_who_joins_at_the_same_console_is_told_nothing(program):
     """Programs that share a stderr share the console."""
     assert program(SECOND.format(console=True, where="")).err == ""
     assert program(SECOND.format(console=False, where="")).err == ""
+
+
+def test_a_process_that_may_write_no_large_file_loses_nothing(program, read_log, tmp_path):
+    """RLIMIT_FSIZE in a worker, below the size of a segment: every record is there, or counted."""
+    program(
+        """
+        import logging, multiprocessing, resource
+        import mplog
+
+        def work():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+            for number in range(500):
+                logging.warning("record %d", number)
+
+        if __name__ == "__main__":
+            with mplog.setup("app.json", console=False):
+                process = multiprocessing.Process(target=work)
+                process.start()
+                process.join()
+                assert process.exitcode == 0
+        """
+    )
+    records = read_log(tmp_path / "app.json")
+    dropped = sum(record.get("dropped", 0) for record in records)
+    assert sum(record["msg"].startswith("record ") for record in records) + dropped == 500
