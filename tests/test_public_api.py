@@ -2,9 +2,12 @@
 
 import inspect
 import json
+import pickle
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +143,30 @@ def test_a_worker_imports_nothing_heavy() -> None:
     heavy = {"asyncio", "argparse", "ast", "colorlog", "dataclasses", "email", "hashlib", "inspect", "msgspec"}
     heavy |= {"random", "secrets", "shutil", "socket", "structlog", "subprocess", "tempfile", "tomllib", "traceback"}
     assert heavy.isdisjoint(done.stdout.split())
+
+
+def test_a_worker_compiles_nothing(tmp_path: Path) -> None:
+    """Neither importing mplog nor a record of plain text compiles source or patterns: milliseconds each.
+
+    `typing` compiles the fields of a named tuple where annotations are strings, and the first call of `compile` in a
+    process makes the types of `ast`.
+    """
+    program = """
+        import builtins, json, logging.handlers, pickle, re, string, sys, typing
+
+        compile = builtins.compile
+
+        def refuse(source, *arguments, **options):
+            if type(source) is bytes:  # a module without a compiled file
+                return compile(source, *arguments, **options)
+            raise AssertionError(f"compiled: {source!r}")
+
+        builtins.compile = re._compiler.compile = refuse
+        pickle.loads(bytes.fromhex(sys.argv[1]))()
+        logging.getLogger("app").info("job %d", 1)
+        """
+    with mplog.setup(tmp_path / "app.jsonl", console=False) as session:
+        attach = pickle.dumps(session.attach).hex()
+        done = subprocess.run([sys.executable, "-c", textwrap.dedent(program), attach], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "job 1" in (tmp_path / "app.jsonl").read_text()

@@ -5,7 +5,6 @@ import re
 import string
 from collections.abc import Iterator, Mapping
 
-from mplog._parent.dotted import check_call, dotted_name
 from mplog._parent.parse import nearest, parse_choice
 from mplog.exceptions import ConfigError
 
@@ -146,8 +145,12 @@ def _redaction(rule: object, name: str) -> str:
         except re.error as error:
             raise ConfigError(f"`{name}` holds {rule!r}, which is no pattern ({error}); correct it.") from error
         return rule
+    if isinstance(rule, str) and rule.strip() and ":" not in rule:
+        return rule
+    from mplog._parent.dotted import check_call, dotted_name  # `ast`: 3 ms that only names are worth
+
     if isinstance(rule, str) and rule.strip():
-        return check_call(rule, name) if ":" in rule else rule
+        return check_call(rule, name)
     dotted = dotted_name(rule)
     if dotted is None:
         raise ConfigError(

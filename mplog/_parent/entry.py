@@ -1,7 +1,5 @@
 """Begin the session of a log file, or join the one that lives. Runs in the parent, and in whoever calls `setup`."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

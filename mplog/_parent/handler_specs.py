@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mplog._parent.checks import check_format, check_style
-from mplog._parent.dotted import check_call, check_exists, dotted_name
 from mplog._parent.parse import nearest, parse_level
 from mplog.exceptions import ConfigError
 
@@ -54,6 +53,8 @@ def _checked(entry: object, name: str) -> object:
 
 
 def _checked_factory(entry: object, name: str, options: Iterable[str] | None = None, kind: type | None = None) -> str:
+    from mplog._parent.dotted import check_call, dotted_name  # `ast`: 3 ms that only names are worth
+
     dotted = entry if isinstance(entry, str) else dotted_name(entry)
     if dotted is None:
         raise ConfigError(f"`{name}` holds {entry!r}, which no other process can import; {_REMEDY}")
@@ -85,6 +86,8 @@ def _checked_dict(spec: Mapping[Any, object], name: str) -> dict[str, object]:
 
 
 def _check_external(options: Mapping[str, object], name: str) -> None:
+    from mplog._parent.dotted import check_exists
+
     for key, value in options.items():
         if isinstance(value, str) and value.startswith("ext://"):
             check_exists(value[6:], f"{name}[{key!r}]")

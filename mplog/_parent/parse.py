@@ -25,10 +25,10 @@ __all__ = [
 ]
 
 _LEVEL_MAX = 1_000_000
-_SIZE = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(?:([kmgt])(i?)b?|b|bytes)?", re.IGNORECASE)
+_SIZE = r"(?i)(\d+(?:\.\d+)?|\.\d+)\s*(?:([kmgt])(i?)b?|b|bytes)?"
 _SIZE_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SIZE_MAX = 2**63 - 1
-_INTERVAL = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-zµ]*)", re.IGNORECASE)
+_INTERVAL = r"(?i)(\d+(?:\.\d+)?|\.\d+)\s*([a-zµ]*)"
 _INTERVAL_UNITS = {
     "": 1.0,
     **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
@@ -121,7 +121,7 @@ def parse_size(value: object, name: str = "max_bytes") -> int:
     """
     remedy = "use a number of bytes such as 10_000_000, or '10MB', or '10 MiB'."
     if isinstance(value, str):
-        match = _SIZE.fullmatch(value.strip())
+        match = re.fullmatch(_SIZE, value.strip())
         if match is None:
             raise ConfigError(f"`{name}` is {value!r}, which is no size; {remedy}")
         number, unit, binary = match.group(1), (match.group(2) or "").lower(), match.group(3)
@@ -158,8 +158,9 @@ def parse_interval(value: object, name: str = "interval") -> float:
 
 def _interval_text(text: str) -> float:
     total, position = 0.0, 0
+    interval = re.compile(_INTERVAL)
     while position < len(text) or not text:
-        match = _INTERVAL.match(text, position)
+        match = interval.match(text, position)
         unit = _INTERVAL_UNITS.get(match.group(2).lower()) if match else None
         if match is None or unit is None:
             return math.nan

@@ -3,8 +3,6 @@
 Any thread and any signal handler may come in between two calls of this module, but not within a row of assignments.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import NamedTuple

@@ -9,8 +9,6 @@ listener sends it once more when a change has run out. Where the application has
 SIGURG it is left alone.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging
@@ -153,7 +151,7 @@ class Control:
         before: the `Control` of the process this one was forked from, whose levels were inherited.
     """
 
-    def __init__(self, spool: Spool, before: Control | None = None) -> None:
+    def __init__(self, spool: Spool, before: "Control | None" = None) -> None:
         self.spool = spool
         self._path = spool.file(FILE)
         self._ours: dict[str, tuple[int, int]] = dict(before._ours) if before else {}

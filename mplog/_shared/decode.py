@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from mplog._shared.values import FIELDS
@@ -16,7 +16,6 @@ MAX_DEPTH = 64
 
 _LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "NOTSET": 0}
 _CONTROLS = bytes([*range(10), *range(11, 32), 127])
-_UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _TEXTS = ("time", "level", "msg", "logger", "process", "thread", "file", "func")
 _NUMBERS = ("pid", "line", "seq")
 _fast: Callable[[bytes], Any] | None = None
@@ -98,6 +97,11 @@ def decode(line: bytes) -> dict[str, Any]:
     return fields
 
 
+@cache
+def _unsafe() -> re.Pattern[str]:
+    return re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
 def is_clean(lines: bytes) -> bool:
     """Say whether lines hold nothing that our own encoder would have escaped; fast enough for whole batches.
 
@@ -109,7 +113,7 @@ def is_clean(lines: bytes) -> bool:
     """
     if len(lines.translate(None, _CONTROLS)) != len(lines):
         return False
-    return lines.isascii() or not _UNSAFE.search(lines.decode("utf-8", "surrogateescape"))
+    return lines.isascii() or not _unsafe().search(lines.decode("utf-8", "surrogateescape"))
 
 
 def clean(line: bytes) -> bytes:
@@ -121,7 +125,7 @@ def clean(line: bytes) -> bytes:
         line: Anything; its newline stays.
 
     """
-    return _UNSAFE.sub(_visible, line.decode("utf-8", "surrogateescape")).encode()
+    return _unsafe().sub(_visible, line.decode("utf-8", "surrogateescape")).encode()
 
 
 def _visible(match: re.Match[str]) -> str:

@@ -15,11 +15,11 @@ MAX_LINKS = 32
 MAX_TEXT = 1 << 16
 
 _REMOTE = {"RemoteTraceback", "_RemoteTraceback"}  # multiprocessing.pool, concurrent.futures, loky, billiard
-_REMOTE_LINK = re.compile(
+_REMOTE_LINK = (
     r"\n\n(The above exception was the direct cause of the following exception|"
     r"During handling of the above exception, another exception occurred):\n\n"
 )
-_REMOTE_FRAME = re.compile(r'  File "(.*)", line (\d+)(?:, in (.*))?')
+_REMOTE_FRAME = r'  File "(.*)", line (\d+)(?:, in (.*))?'
 
 
 def encode_exception(value: object, *, locals: bool = False) -> str:  # noqa: A002 - traceback calls it so
@@ -242,7 +242,7 @@ def _render(data: dict[str, Any]) -> Iterator[str]:
 def _parse(text: str) -> dict[str, Any]:
     """Return the data of a traceback that another process sent as text, with what it was caused by."""
     text = cut(text.strip().removeprefix('"""').removesuffix('"""').strip("\n"), MAX_TEXT)
-    blocks = _REMOTE_LINK.split(text)[-2 * MAX_LINKS - 1 :]  # block, how it is linked, block ..
+    blocks = re.split(_REMOTE_LINK, text)[-2 * MAX_LINKS - 1 :]  # block, how it is linked, block ..
     data = _parse_block(blocks[0])
     for link, block in zip(blocks[1::2], blocks[2::2], strict=True):
         data = _parse_block(block) | {"cause" if link.startswith("The above") else "context": data}
@@ -257,7 +257,7 @@ def _parse_block(text: str) -> dict[str, Any]:
     rest = start + 1
     for number in range(start + 1, len(lines)):
         line = lines[number]
-        if match := _REMOTE_FRAME.fullmatch(line):
+        if match := re.fullmatch(_REMOTE_FRAME, line):
             frames.append({"file": match[1], "line": int(match[2][:9]), "func": match[3] or "", "source": ""})
         elif frames and line.startswith("    "):
             frames[-1]["source"] = frames[-1]["source"] or line.strip()

@@ -5,8 +5,6 @@ leave a line in the spool's file ``exits``: pid, wall clock in ns, and the exit 
 Read in the listener.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

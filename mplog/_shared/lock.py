@@ -6,8 +6,6 @@ descriptor"): a process that closes *any* descriptor of the file loses the lock.
 own, and this module never opens a file that this process holds.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import fcntl

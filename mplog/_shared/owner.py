@@ -8,8 +8,6 @@ The owner holds a lock on it, taken before the file gets its name, and never ope
 read in the listener.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json

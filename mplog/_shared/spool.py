@@ -15,8 +15,6 @@
 Everything in it can be read with `cat`. Directories are 0700, files 0600, owned by the user, no links followed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json
@@ -78,7 +76,7 @@ class Status(NamedTuple):
         return b"%020d %020d %08d %010d\n" % self
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Status | None:
+    def from_bytes(cls, data: bytes) -> "Status | None":
         """Return what the line says, or None where it is not (yet) one."""
         try:
             return cls(*map(int, data.split()))

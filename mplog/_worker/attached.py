@@ -3,8 +3,6 @@
 The parent is one, too. A logging call never raises. Nothing here imports the listener's side.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

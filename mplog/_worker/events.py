@@ -1,7 +1,5 @@
 """What a structlog call holds, from its keywords to what `logging` calls them. Runs in a worker."""
 
-from __future__ import annotations
-
 import io
 import logging
 import sys

@@ -3,8 +3,6 @@
 What `bound` leaves to it: other handlers, filters, exceptions, stacks, redaction. Runs in a worker.
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import Coroutine

@@ -9,8 +9,6 @@
 when a process or a thread is renamed and is compared at each call. All of it is the `head` of `record`.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import sys
