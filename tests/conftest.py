@@ -206,6 +206,26 @@ def journals_of(directory: Path) -> list[str]:
     return left
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Look last at what has begun first, see `beside`."""
+    items.sort(key=lambda item: item.get_closest_marker("beside") is not None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def beside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Begin at once what takes long and needs nobody: what the modules of tests marked so make, by their names.
+
+    Such a module has a context manager `begin`, which gets its tests and a directory.
+    """
+    begun = {}
+    marked = [item for item in request.session.items if item.get_closest_marker("beside")]
+    with contextlib.ExitStack() as ending:
+        for name, module in {item.module.__name__: item.module for item in marked}.items():
+            tests = [item for item in marked if item.module is module]
+            begun[name] = ending.enter_context(module.begin(tests, tmp_path_factory.mktemp("beside")))
+        yield begun
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _resource_tracker() -> None:
     """Start the process that `multiprocessing` keeps for all of its life before the first test looks around."""

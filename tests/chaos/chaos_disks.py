@@ -15,6 +15,7 @@ from typing import IO, Any
 from chaos_points import copy_of, template
 from chaos_rig import (
     Figures,
+    Log,
     Rig,
     Verdict,
     eventually,
@@ -50,9 +51,21 @@ def _full(directory: Path, n: int, seconds: float, **policy: Any) -> Verdict:
     try:
         rig = Rig(directory, file=str(mount / "app.json"), **policy)
         listener = rig.begin()
-        fill = rig.work(lambda number, log: [log(k, 300) for k in range(1, n + 1)], bye=True)
-        assert wait(fill, 30) == 0
-        assert eventually(lambda: os.statvfs(mount).f_bavail == 0)
+
+        def is_full() -> bool:
+            return os.statvfs(mount).f_bavail == 0
+
+        def holds(size: int) -> bool:
+            return is_full() or (os.path.exists(rig.file) and os.path.getsize(rig.file) >= size)
+
+        def fill(number: int, log: Log) -> None:
+            for k in range(1, n + 1):
+                log(k, 300)
+                if k % 100 == 0 and not is_full():  # Else a small quota would drop so much that it never becomes full.
+                    assert eventually(lambda k=k: holds(300 * k))
+
+        assert wait(rig.work(fill, bye=True), 30) == 0
+        assert is_full()
         time.sleep(seconds)
         assert os.system(f"mount -o remount,size=256m {mount}") == 0
         rig.end(listener, 120)
@@ -62,7 +75,7 @@ def _full(directory: Path, n: int, seconds: float, **policy: Any) -> Verdict:
         assert verdict.holds, verdict
         return verdict
     finally:
-        os.system(f"umount {mount}")
+        os.system(f"umount -l {mount}")
 
 
 def d3_short_writes(directory: Path, n: int) -> Figures:

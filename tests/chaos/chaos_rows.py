@@ -52,6 +52,11 @@ class Row(NamedTuple):
     minutes: float = 0.5
     """About how long the long run takes."""
 
+    @property
+    def is_sociable(self) -> bool:
+        """Whether others may run beside it in the normal run."""
+        return self.patient or not self.alone
+
 
 ROWS: dict[str, Row] = {
     "K1": Row(

@@ -1,10 +1,11 @@
-"""Tier Q of the fault suite: each row with the small N, two rows at a time."""
+"""Tier Q of the fault suite: each row with the small N, most of them beside the other tests."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,46 +24,55 @@ def run(row: str, n: int, plant: str = "", timeout: float = 100) -> subprocess.C
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment)
 
 
-@pytest.fixture(scope="module")
-def result_of(request: pytest.FixtureRequest) -> Iterator[Callable[[str], dict[str, Any]]]:
-    """Return what waits for a row's result; all rows that were asked for begin to run, two at a time."""
-    items = [item for item in request.session.items if getattr(item, "originalname", "") == "test_row"]
-    rows = [item.callspec.params["row"] for item in items]
-    shared = "PYTEST_XDIST_WORKER" in os.environ  # Others run most of them.
-    found: dict[str, dict[str, Any]] = {}
-    running: list[subprocess.Popen[str]] = []
+class Runner:
+    """Runs rows one after the other in a process of its own, and tells how each of them ended."""
 
-    def begin(names: list[str]) -> None:
-        command = [sys.executable, str(HERE / "__main__.py"), "--quick", "--json", *names]
-        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    def __init__(self, rows: list[str]) -> None:
+        command = [sys.executable, str(HERE / "__main__.py"), "--quick", "--json", "--jobs", "1", *rows]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._found: dict[str, dict[str, Any]] = {}
 
-    def result(row: str) -> dict[str, Any]:
-        if shared:
-            begin([row])
-        while row not in found:
-            line = running[-1].stdout.readline()
+    def result(self, row: str) -> dict[str, Any]:
+        """Wait for a row's result."""
+        assert self._process.stdout is not None
+        while row not in self._found:
+            line = self._process.stdout.readline()
             assert line, "the runner of the rows ended early"
             one = json.loads(line)
-            found[one["row"]] = one
-        if shared:
-            running[-1].communicate()
-        return found[row]
+            self._found[one["row"]] = one
+        return self._found[row]
 
-    if not shared:
-        begin([row for row in rows if not (ROWS[row].root and os.geteuid() != 0)])
-    yield result
-    for process in running:
-        process.terminate()
-        process.communicate()
+    def end(self) -> None:
+        """End it, whether or not it is through."""
+        self._process.terminate()
+        self._process.communicate()
 
 
-@pytest.mark.parametrize("row", [name for name, row in ROWS.items() if row.quick])
-def test_row(result_of: Callable[[str], dict[str, Any]], row: str):
+@contextlib.contextmanager
+def begin(tests: list[pytest.Item], directory: Path) -> Iterator[Runner]:
+    """Begin with the rows that need not be alone."""
+    rows = [test.callspec.params["row"] for test in tests]  # type: ignore[attr-defined]
+    runner = Runner([row for row in rows if ROWS[row].is_sociable and not (ROWS[row].root and os.geteuid() != 0)])
+    yield runner
+    runner.end()
+
+
+@pytest.mark.beside
+@pytest.mark.parametrize("row", [name for name, row in ROWS.items() if row.quick and row.is_sociable])
+def test_row(beside: dict[str, Any], row: str):
     """Nothing lost, twice, torn or out of order. The figures of the long run are in docs/guarantees.md."""
     if ROWS[row].root and os.geteuid() != 0:
         pytest.skip("mounts a small file system")
-    result = result_of(row)
+    result = beside[__name__].result(row)
     assert result["held"], result["said"]
+
+
+@pytest.mark.beside
+@pytest.mark.parametrize("row", [name for name, row in ROWS.items() if row.quick and not row.is_sociable])
+def test_row_alone(row: str):
+    """The same, in rows that want the machine for themselves."""
+    done = run(row, ROWS[row].quick)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.parametrize("plant", QUICK_PLANTS)

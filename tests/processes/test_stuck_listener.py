@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-from mplog._shared import stuck
-
-# Started instead of the usual program: the listener hangs as soon as a file says so, and 30 s are half a second.
+AGAIN_AFTER = 0.5
+# Started instead of the usual program: the listener hangs as soon as a file says so, and all times are half a second.
 HANGS = """
     import os, time
     from mplog import listener
     from mplog._listener import supervise
+    from mplog._shared import stuck
 
     step = listener.Listener.step
 
@@ -27,12 +27,14 @@ HANGS = """
     listener.Listener.step = hang
     supervise.SUPERVISED = float(os.environ["SUPERVISED"])
     supervise.LOOK_EVERY = 0.2
+    stuck.AGAIN_AFTER = AGAIN_AFTER
 """
 PROGRAM = """
     import logging, os, sys
     import mplog
-    from mplog._shared import launch
+    from mplog._shared import launch, stuck
 
+    stuck.AGAIN_AFTER = AGAIN_AFTER
     launch._BOOT = launch._BOOT.replace("from mplog", "import hangs;from mplog")
     launch.ALONE, launch.LOOK_EVERY = float(os.environ["ALONE"]), 0.1
     log = logging.getLogger("app")
@@ -48,6 +50,10 @@ PROGRAM = """
             print("logged", flush=True)
     assert session.close()
 """
+
+
+def timed(source):
+    return textwrap.dedent(source).replace("= AGAIN_AFTER", f"= {AGAIN_AFTER}")
 
 
 class Running:
@@ -77,8 +83,8 @@ def start(tmp_path, monkeypatch):
     started = []
 
     def begin(*, supervised, alone):
-        (tmp_path / "hangs.py").write_text(textwrap.dedent(HANGS))
-        (tmp_path / "program.py").write_text(textwrap.dedent(PROGRAM))
+        (tmp_path / "hangs.py").write_text(timed(HANGS))
+        (tmp_path / "program.py").write_text(timed(PROGRAM))
         process = subprocess.Popen(
             [sys.executable, "program.py"],
             cwd=tmp_path,
@@ -170,7 +176,7 @@ def test_a_stopped_listener_is_waited_for(start, read_log, eventually, superviso
         os.kill(parent(listener), signal.SIGKILL)
     os.kill(listener, signal.SIGSTOP)
     assert eventually(lambda: status(listener)[0] == "T")
-    until = time.monotonic() + 2 * stuck.AGAIN_AFTER
+    until = time.monotonic() + 2 * AGAIN_AFTER
     assert eventually(lambda: running.ask("log") == "logged" and time.monotonic() > until, timeout=20)
     assert status(listener)[0] == "T"
 
