@@ -13,6 +13,7 @@ from typing import Any, Self
 from mplog import worker
 from mplog._parent.entry import enter
 from mplog._shared import descriptors, launch
+from mplog._shared.spool import variable
 from mplog._worker import inherit
 from mplog.config import UNSET, Config, Unset, load
 from mplog.exceptions import SessionError
@@ -88,8 +89,7 @@ class Session:
             base: the environment to start from, or None for `os.environ`.
         """
         environment = dict(os.environ if base is None else base)
-        path = self._handle.path + (os.pathsep + self._handle.second if self._handle.second else "")
-        environment["MPLOG_SESSION"] = path
+        environment["MPLOG_SESSION"] = variable(self._handle.path, self._handle.second)
         return environment
 
     def flush(self, timeout: float = 10.0) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from mplog._shared import context, control, exits
 from mplog._shared.descriptors import say
-from mplog._shared.spool import Spool
+from mplog._shared.spool import of_variable
 from mplog._worker import fastpath
 from mplog._worker.attached import (
     AT_FORK,
@@ -260,12 +260,11 @@ def attach(session: Any = None) -> None:
 
 def find(path: str) -> Handle | None:
     """Return the handle of the session in a directory, or None if there is none."""
-    first, _, second = path.partition(os.pathsep)
-    spool = Spool(first, second or None)
+    spool = of_variable(path)
     session = spool.read_session()
     if session is None:
         return None
-    return Handle(session["id"], first, second or None, json.dumps(session))
+    return Handle(session["id"], spool.path, spool.second, json.dumps(session))
 
 
 def _forget() -> None:

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from mplog._shared.spool import Spool, Status, place, roots, session_name
+from mplog._shared.spool import Spool, Status, of_variable, place, roots, session_name, variable
 from mplog.exceptions import SpoolError
 
 
@@ -41,6 +41,14 @@ def test_the_same_file_has_the_same_name_by_any_path(tmp_path, monkeypatch):
     assert len(names) == 1
     assert session_name("logs/App.log") not in names
     assert names.pop().startswith("app.log-")
+
+
+@pytest.mark.parametrize("first", ["/run/a.log-1f", "/run:/x:y/a.log-1f", "/a.log-1f"])
+@pytest.mark.parametrize("second", [None, "/var/log/.mplog/a.log-1f", "/d:e/:/.mplog/a.log-1f"])
+def test_a_session_is_named_in_the_environment_whatever_its_paths_hold(first, second):
+    """`MPLOG_SESSION` gives both directories of a spool back, also with colons in them."""
+    spool = of_variable(variable(first, second))
+    assert (spool.path, spool.second) == (first, second)
 
 
 def test_directories_are_private_whatever_the_umask(tmp_path):

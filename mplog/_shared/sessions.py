@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from mplog._shared import lock
 from mplog._shared.owner import SUFFIX, read_owner
-from mplog._shared.spool import Spool, roots, session_name
+from mplog._shared.spool import Spool, of_variable, roots, session_name
 from mplog.exceptions import SessionError
 
 _SUPERVISOR = b"mplog._listener.supervise"
@@ -153,7 +153,7 @@ def _roots(file: str | None) -> list[str]:
 
 def _candidates() -> Iterator[str]:
     if os.environ.get("MPLOG_SESSION"):
-        yield os.environ["MPLOG_SESSION"].partition(os.pathsep)[0]
+        yield of_variable(os.environ["MPLOG_SESSION"]).path
     for root in [*_roots("here"), *glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), "mplog-*"))]:
         with contextlib.suppress(OSError):
             for name in os.listdir(root):

@@ -206,6 +206,18 @@ class Spool:
                     os.rmdir(os.path.dirname(top))
 
 
+def variable(path: str, second: str | None) -> str:
+    """Return what `MPLOG_SESSION` says of a session whose spool has these directories."""
+    return path + (os.pathsep + second if second else "")
+
+
+def of_variable(value: str) -> Spool:
+    """Return the spool that `variable` named. Both directories end with the session's name; a colon may be in each."""
+    end = f"{os.sep}{os.path.basename(value)}"
+    first, both, second = value.partition(f"{end}{os.pathsep}{os.sep}")
+    return Spool(first + end, os.sep + second) if both else Spool(value)
+
+
 def place(file: str | None, explicit: str | None) -> Spool:
     """Return the spool for a log file, its directories made, in the first place that allows it.
 
