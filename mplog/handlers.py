@@ -14,7 +14,7 @@ import time
 
 from mplog._listener import rotation
 from mplog._shared.held import Key as Identity
-from mplog._shared.held import is_file
+from mplog._shared.held import is_file, make_directory
 from mplog.exceptions import ConfigError
 
 LONGEST_COMPRESSION = 10.0
@@ -242,7 +242,8 @@ class LogFile:
         try:
             self._fd, self._identity = open_log(self.path, self._mode)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
+            os.makedirs(os.path.dirname(os.path.dirname(self.path)), 0o700, exist_ok=True)
+            make_log_directory(self.path, self._mode)
             self._fd, self._identity = open_log(self.path, self._mode)
         try:
             # A second listener, of another spool, waits: two would mix their batches. Who only reads is not held up.
@@ -284,6 +285,16 @@ def open_log(path: str, mode: int) -> tuple[int, Identity]:
         what = "has a second name (hard link)" if stat.S_ISREG(found.st_mode) else "is no regular file"
         raise OSError(errno.EINVAL, f"{what}; give mplog a file of its own", path)
     return fd, (found.st_dev, found.st_ino)
+
+
+def make_log_directory(path: str, mode: int) -> None:
+    """Make the directory of a log file: 0700, and whom the file's mode lets read may look into it.
+
+    Raises:
+        OSError: it exists, or cannot be made.
+    """
+    readers = mode & 0o044
+    make_directory(os.path.dirname(path), 0o700 | readers | readers >> 2)
 
 
 def check_log(path: str, mode: int) -> None:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from mplog._listener.merge import Range
 from mplog._listener.reader import START, Position
-from mplog._shared.held import Held
+from mplog._shared.held import Held, open_private
 
 ROOM = (1 << 20, 1 << 18, 1 << 16, 1 << 14, 0)
 """Bytes kept free behind what is written, as many as there is room for; when they are full, the log is compacted."""
@@ -184,7 +184,7 @@ class CommitLog:
     def _opened(self) -> Held:
         """Return the open file; it is opened where it is not, or not any more because the application closed it."""
         if self._file is None or not self._file.is_intact():
-            self._file = Held(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            self._file = Held(open_private(self.path, os.O_WRONLY | os.O_CREAT))
             self._room = os.fstat(self._file.fd).st_size
         return self._file
 
@@ -212,7 +212,7 @@ class CommitLog:
             entries.append({"rotate": self.rotating})
         data = b"".join(json.dumps(entry, separators=(",", ":")).encode() + b"\n" for entry in entries)
         temporary = self.path + ".tmp"
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = open_private(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         try:
             size = _reserve(fd, len(data))
             written = 0

@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable
 
 from mplog._shared.descriptors import say
-from mplog._shared.held import Held
+from mplog._shared.held import Held, open_private
 from mplog._shared.spool import Spool, Status
 
 TELL_EVERY = 250_000_000
 """Nanoseconds between two notes that the listener lives, while nothing happens."""
 COUNT_SHARE = 20
 """Of its time a listener counts for others at most one part in so many: each new segment of a journal asks, too."""
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_FLAGS = os.O_RDWR | os.O_CREAT
 
 
 class Contact:
@@ -37,8 +37,8 @@ class Contact:
         self._spool = spool
         self._poll = select.poll()
         self._wake: Held | None = None
-        self._status: Held | None = Held(os.open(spool.file("status"), _FLAGS, 0o600))
-        self._stats: Held | None = Held(os.open(spool.file("stats.json"), _FLAGS, 0o600))
+        self._status: Held | None = Held(open_private(spool.file("status"), _FLAGS))
+        self._stats: Held | None = Held(open_private(spool.file("stats.json"), _FLAGS))
         self.is_closed = False
         self.asked = True
         """Whether somebody wants to know now."""

@@ -57,11 +57,12 @@ def enter(config: Config, given: frozenset[str]) -> Entry:
     new_directory = new_file = False
     try:
         if file is not None:
-            from mplog.handlers import check_log
+            from mplog.handlers import check_log, make_log_directory
 
             new_directory = not os.path.isdir(os.path.dirname(file))
             if new_directory:
-                os.makedirs(os.path.dirname(file), mode=0o755, exist_ok=True)
+                with contextlib.suppress(FileExistsError):
+                    make_log_directory(file, config.mode)
             new_file = not os.path.lexists(file)
             check_log(file, config.mode)
         return _enter(config, given)

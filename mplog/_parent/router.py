@@ -54,6 +54,7 @@ class Router:
                 return
             try:
                 os.mkfifo(self._path, 0o600)
+                os.chmod(self._path, 0o600)  # whatever the umask
             except FileExistsError:
                 pass
             except OSError:

@@ -11,6 +11,8 @@ import sys
 import time
 from typing import Any, NamedTuple
 
+from mplog._shared.held import open_private
+
 FILE = "exits"
 TOLD = "T"
 
@@ -90,7 +92,7 @@ def _write(pid: int, what: str) -> None:
     if not _path:
         return
     with contextlib.suppress(OSError):
-        fd = os.open(_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = open_private(_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             os.write(fd, b"%d %d %s\n" % (pid, time.time_ns(), what.encode()))
         finally:

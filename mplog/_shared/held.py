@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 
 Key = tuple[int, int]
 """Device and inode."""
@@ -24,8 +25,8 @@ class Held:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        stat = os.fstat(fd)
-        self.key: Key = (stat.st_dev, stat.st_ino)
+        found = os.fstat(fd)
+        self.key: Key = (found.st_dev, found.st_ino)
 
     def is_intact(self) -> bool:
         """Tell whether the descriptor still is the file it was."""
@@ -37,9 +38,29 @@ class Held:
             os.close(self.fd)
 
 
+def make_directory(path: str, mode: int) -> None:
+    """Make a directory of this mode, whatever the umask takes away.
+
+    Raises:
+        OSError: it exists, or cannot be made.
+    """
+    os.mkdir(path, mode)
+    given = stat.S_IMODE(os.stat(path, follow_symlinks=False).st_mode)
+    if given & 0o777 != mode:
+        os.chmod(path, given & 0o7000 | mode)
+
+
+def open_private(path: str, flags: int) -> int:
+    """Open one of mplog's own files; where that makes it, its mode is 0600 whatever the umask takes away."""
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with contextlib.suppress(OSError):  # somebody else's, if root may write it: its mode stays
+        os.fchmod(fd, 0o600)
+    return fd
+
+
 def is_file(fd: int, key: Key) -> bool:
     """Tell whether a descriptor still is the file it was: an application may have closed it, and opened another."""
     with contextlib.suppress(OSError):
-        stat = os.fstat(fd)
-        return (stat.st_dev, stat.st_ino) == key
+        found = os.fstat(fd)
+        return (found.st_dev, found.st_ino) == key
     return False

@@ -15,7 +15,7 @@ import sys
 import threading
 from typing import NamedTuple
 
-from mplog._shared.held import Key, is_file
+from mplog._shared.held import Key, is_file, open_private
 
 if sys.platform == "darwin":
     _FLOCK, _TYPE, _PID = "qqihh", 3, 2
@@ -42,7 +42,7 @@ def acquire(path: str, *, wait: bool = False) -> int | None:
     while True:
         if is_ours(path):
             return None
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = open_private(path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.lockf(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             same = _same_file(fd, path)

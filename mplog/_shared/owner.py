@@ -4,13 +4,18 @@
     byte 2048  drops, two slots written in turn                 in case nobody lives to write the drop record
     byte 3072  bye <seq> <time ns>                              the process ended in order
 
+Where not even this has room, the file is empty, and so much longer than all of this as there are records dropped: a
+file that is lengthened takes no room. It is furnished as soon as there is some.
+
 The owner holds a lock on it, taken before the file gets its name, and never opens it again. Written in a worker,
 read in the listener.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
+import mmap
 import os
 import sys
 import time
@@ -18,8 +23,8 @@ from typing import Any, NamedTuple
 
 from mplog._shared import lock
 from mplog._shared.account import Drops
-from mplog._shared.held import is_file
-from mplog._shared.segments import abandon, map_file
+from mplog._shared.held import is_file, open_private
+from mplog._shared.segments import NO_ROOM, abandon, map_file
 
 SUFFIX = ".owner"
 SIZE = 4096
@@ -36,28 +41,31 @@ class Owner:
         identity: what `identity` returned, perhaps with more.
     """
 
-    __slots__ = ("_fd", "_key", "_map", "_turn", "journal", "path")
+    __slots__ = ("_fd", "_key", "_map", "_text", "_turn", "journal", "path")
 
     def __init__(self, directories: list[str], identity: dict[str, Any]) -> None:
         self.journal = os.urandom(8).hex()
         self._turn = 0
+        who = {"journal": self.journal, **identity}
+        self._text = json.dumps(who, separators=(",", ":")).encode()[: _SLOTS[0] - 1] + b"\n"
+        self._map: mmap.mmap | None = None
         error: OSError | None = None
-        for directory in directories:
-            self.path = os.path.join(directory, self.journal + SUFFIX)
-            try:
-                self._create(self.path + ".tmp", {"journal": self.journal, **identity})
-                return
-            except OSError as failed:
-                error = error or failed
+        for bare in (False, True):
+            for directory in directories:
+                self.path = os.path.join(directory, self.journal + SUFFIX)
+                try:
+                    self._create(self.path + ".tmp", bare=bare)
+                    return
+                except OSError as failed:
+                    error = error or failed
         raise error or FileNotFoundError("no journal directory")
 
-    def _create(self, temporary: str, identity: dict[str, Any]) -> None:
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    def _create(self, temporary: str, *, bare: bool) -> None:
+        fd = open_private(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         try:
-            os.posix_fallocate(fd, 0, SIZE)
-            text = json.dumps(identity, separators=(",", ":")).encode()[: _SLOTS[0] - 1]
-            os.pwrite(fd, text + b"\n", 0)
-            memory = map_file(fd, SIZE)
+            self._fd = fd
+            if not self.furnish() and not bare:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             # Locked first, visible second: a listener that sees the file unlocked may bury its owner.
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             lock.adopt(fd)
@@ -67,27 +75,54 @@ class Owner:
                 os.unlink(temporary)
             os.close(fd)
             raise
-        self._fd, self._map = fd, memory
         stat = os.fstat(fd)
         self._key = stat.st_dev, stat.st_ino
 
+    def furnish(self) -> bool:
+        """Give the file its room and write into it who owns it; return whether that is so, now or since long.
+
+        Raises:
+            OSError: for another reason than want of room.
+        """
+        if self._map is None:
+            try:
+                os.posix_fallocate(self._fd, 0, SIZE)
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+                return False
+            os.pwrite(self._fd, self._text, 0)
+            self._map = map_file(self._fd, SIZE)
+        return True
+
     def note_drops(self, drops: Drops | None, total: int) -> None:
         """Keep what was dropped and is not in the journal yet (None: all is), readable after a SIGKILL."""
+        with contextlib.suppress(OSError):
+            bare = self._map is None
+            if bare and not self.furnish():
+                os.ftruncate(self._fd, SIZE + drops.count if drops is not None else 0)
+        if self._map is None:
+            return
         self._turn += 1
         count, seq_first, seq_last, first, last, reason = drops or Drops(0, 0, 0, 0, 0, "")
         text = f"drops {total} {count} {seq_first} {seq_last} {first} {last} {reason}"[:400]
         line = f"{self._turn:012d} {text} {self._turn:012d}\n".encode()
         start = _SLOTS[self._turn % 2]
         self._map[start : start + _SLOT_SIZE] = line.ljust(_SLOT_SIZE, b" ")
+        if bare:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, SIZE)
 
     def say_bye(self, seq: int) -> None:
         """Note that the process ends in order, after `seq` records."""
         line = f"bye {seq} {time.time_ns()}\n".encode()
-        self._map[_BYE : _BYE + len(line)] = line
+        if self._map is not None or self.furnish():
+            assert self._map is not None
+            self._map[_BYE : _BYE + len(line)] = line
 
     def release(self) -> None:
         """Give the lock back: for the listener the owner is gone from now on."""
-        if self.is_intact():
+        if self._map is not None and self.is_intact():
             self._map.close()
         else:
             abandon(self._map)
@@ -103,7 +138,9 @@ class Owner:
         fd = lock.take_again(self._key, self.path)
         if fd is None:
             return False
-        self._fd, self._map = fd, map_file(fd, SIZE)  # The old mapping would close a descriptor that is not its own.
+        self._fd = fd
+        if self._map is not None:
+            self._map = map_file(fd, SIZE)  # The old mapping would close a descriptor that is not its own.
         return True
 
 
@@ -143,7 +180,11 @@ def read_owner(fd: int) -> OwnerState:
     ):
         identity = {}
     slots = [_read_slot(data[start : start + _SLOT_SIZE]) for start in _SLOTS]
-    _, drops, dropped = max(slots, key=lambda slot: slot[0])
+    turn, drops, dropped = max(slots, key=lambda slot: slot[0])
+    stat = os.fstat(fd)
+    if not turn and stat.st_size > SIZE:
+        dropped = stat.st_size - SIZE
+        drops = Drops(dropped, 1, dropped, stat.st_mtime_ns, stat.st_mtime_ns, "no space left on device")
     bye = data[_BYE:].split(b"\n", 1)[0].split()
     ended = int(bye[1]) if len(bye) == 3 and bye[0] == b"bye" and bye[1].isdigit() else None
     return OwnerState(identity, drops, dropped, ended)

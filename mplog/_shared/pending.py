@@ -20,6 +20,8 @@ import mmap
 import os
 from typing import Any, NamedTuple
 
+from mplog._shared.held import open_private
+
 OUT, SAID = ".out", ".said"
 HEADER = 1024
 SLOT_SIZE = 16 * 1024
@@ -31,7 +33,7 @@ QUIET, QUIET_BAR = 1_000_000_000, 10_000_000_000
 MARGIN = 250_000_000
 """Nanoseconds by which the listener waits longer, so that the two clocks' readings cannot cross."""
 
-_CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_APPEND
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND
 
 
 class Pending(NamedTuple):
@@ -54,7 +56,7 @@ def create_file(path: str, identity: dict[str, Any], *, size: int = 0) -> int:
     The descriptor carries a shared `flock`, which lasts until its last duplicate in any process is closed.
     """
     temporary = path + ".tmp"
-    fd = os.open(temporary, _CREATE, 0o600)
+    fd = open_private(temporary, _CREATE)
     try:
         if size:
             os.posix_fallocate(fd, 0, size)
@@ -97,7 +99,7 @@ class Board:
         self._said = create_file(stem + SAID, identity)
         out = stem + OUT
         temporary = out + ".tmp"
-        fd = os.open(temporary, (_CREATE & ~os.O_APPEND), 0o600)
+        fd = open_private(temporary, _CREATE & ~os.O_APPEND)
         try:
             os.posix_fallocate(fd, 0, FILE_SIZE)
             os.pwrite(fd, header(identity), 0)

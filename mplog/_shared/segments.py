@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import sys
@@ -10,6 +11,8 @@ MAPPED = ".mapped"
 APPENDED = ".appended"
 END_LINE = b"-\n"
 """The last line of an appended segment."""
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What a file system says that is full, or full for this user, or for a file of this size."""
 
 
 def segment_name(journal: str, number: int, suffix: str) -> str:
@@ -49,6 +52,7 @@ def map_segment(fd: int, size: int) -> mmap.mmap:
     Raises:
         OSError: there is no room, or nothing can be mapped here.
     """
+    os.fchmod(fd, 0o600)
     # A sparse file would give SIGBUS on a full tmpfs; this gives ENOSPC here.
     os.posix_fallocate(fd, 0, size)
     memory = map_file(fd, size)

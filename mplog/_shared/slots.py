@@ -13,6 +13,7 @@ import os
 from typing import NamedTuple
 
 from mplog._shared import lock
+from mplog._shared.held import open_private
 from mplog._shared.owner import SUFFIX
 from mplog._shared.spool import Spool
 
@@ -48,8 +49,7 @@ class Slot:
     def __init__(self, spool: Spool, journal: str) -> None:
         os.stat(spool.file(BARS))
         self._path = spool.file(f"{_PREFIX}{journal}.{next(_numbers)}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._fd = os.open(self._path, flags, 0o600)
+        self._fd = open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         self._pid = os.getpid()
 
     def show(self, progress: Progress) -> None:

@@ -30,6 +30,7 @@ except ImportError:
     from hashlib import blake2b
 
 from mplog._shared import lock
+from mplog._shared.held import make_directory, open_private
 from mplog.exceptions import SpoolError
 
 SYSTEM_UIDS = 1000
@@ -116,6 +117,7 @@ class Spool:
             private_directory(path)
         with contextlib.suppress(FileExistsError):
             os.mkfifo(self.file("wake"), 0o600)
+            os.chmod(self.file("wake"), 0o600)
 
     def revive(self, directory: str) -> None:
         """Make a directory of journals again that somebody removed; never raises."""
@@ -139,7 +141,7 @@ class Spool:
         """Replace one of the session's files as a whole."""
         path = self.file(name)
         temporary = f"{path}.{os.getpid()}.tmp"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             os.write(fd, data)
         finally:
@@ -256,10 +258,8 @@ def private_directory(path: str) -> None:
     Raises:
         SpoolError: it belongs to somebody else, others may use it, or it is no directory.
     """
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        pass
+    with contextlib.suppress(FileExistsError):
+        make_directory(path, 0o700)
     found = os.stat(path, follow_symlinks=False)
     if not stat.S_ISDIR(found.st_mode):
         raise SpoolError(errno.ENOTDIR, f"`spool` needs {path!r}, which is no directory; remove it or set `spool`.")
