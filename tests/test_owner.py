@@ -1,5 +1,6 @@
 """Owner files: who owns a journal, whether it lives, what it dropped."""
 
+import errno
 import os
 
 import pytest
@@ -87,4 +88,32 @@ def test_the_second_directory_is_the_fall_back(tmp_path):
     """With no room in the first directory the second one is taken."""
     owner = Owner([str(tmp_path / "missing"), str(tmp_path)], identity())
     assert os.path.dirname(owner.path) == str(tmp_path)
+    owner.release()
+
+
+def test_on_a_full_disk_it_counts_all_the_same(tmp_path, monkeypatch):
+    """Where there is not even room for the owner file, its length says how many records were dropped."""
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "full")
+
+    drops = Drops(7, 1, 7, 10, 20, "no space left on device")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        owner = Owner([str(tmp_path)], identity())
+        assert state(owner) == OwnerState({}, None, 0, None)
+        owner.note_drops(drops._replace(count=6), 6)
+        owner.note_drops(drops, 7)
+        owner.say_bye(0)
+        found = state(owner)
+        assert found.drops is not None
+        assert found.drops[:3] == drops[:3]
+        assert (found.identity, found.dropped, found.bye) == ({}, 7, None)
+        assert os.stat(owner.path).st_blocks == 0
+    owner.note_drops(drops._replace(count=8, seq_last=8), 8)
+    found = state(owner)
+    assert (found.drops, found.dropped) == (drops._replace(count=8, seq_last=8), 8)
+    assert found.identity["pid"] == os.getpid()
+    owner.say_bye(8)
+    assert state(owner).bye == 8
     owner.release()

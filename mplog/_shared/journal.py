@@ -28,7 +28,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mplog._shared.account import Account, Drops, Policy
-from mplog._shared.segments import APPENDED, END_LINE, MAPPED, abandon, map_segment, segment_name
+from mplog._shared.segments import APPENDED, END_LINE, MAPPED, NO_ROOM, abandon, map_segment, segment_name
 
 if TYPE_CHECKING:
     import mmap
@@ -45,7 +45,6 @@ GIVE_UP_AFTER = 3
 ROOM_FOR_DROPS = 2048
 """Bytes that a new segment has for the record about dropped ones, beside the line it was made for."""
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -250,7 +249,7 @@ class JournalWriter(Account):
                             reason = os.strerror(error.errno or 0).lower()
                         if error.errno == errno.ENOENT:
                             self._on_missing(directory)
-                        if error.errno not in _NO_ROOM or suffix == APPENDED:
+                        if error.errno not in NO_ROOM or suffix == APPENDED:
                             break
                         size //= 2
         return reason

@@ -208,6 +208,9 @@ class Worker:
     def alarm(self) -> None:
         """Wake the listener, and start one if there is none."""
         with contextlib.suppress(Exception):
+            if self._owner is not None:
+                self._owner.furnish()  # There was no room for it perhaps.
+        with contextlib.suppress(Exception):
             if not self.spool.wake() and not self.ended:
                 launch.ensure(self.spool, self.handle.session.encode())
 
