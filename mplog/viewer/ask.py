@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
+from collections.abc import Iterable
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from mplog.viewer.view import View
 
 _SAMPLE = 2000
+_SAMPLE_BYTES = 2 << 20
+_MOST_SAMPLES = 20_000
 _EXAMPLES = 3
 _DISTINCT = 100_000
 _OWN = {layouts.JSON: "mplog's JSON", layouts.TEXT: "mplog's text"}
@@ -199,9 +202,21 @@ def _sample(view: View) -> list[Record]:
     for source in view.sources:
         if all(os.path.isfile(path) for path in source.files):
             plan = Plan(show_damaged=False, input_format=view.args.input_format)
-            sample += islice(chain.from_iterable(forward(source, plan)), _SAMPLE)
-            sample += islice(chain.from_iterable(backward(source, plan)), _SAMPLE)
+            for batches in (forward(source, plan), backward(source, plan)):
+                sample += _first(chain.from_iterable(batches))
+        if len(sample) >= _MOST_SAMPLES:
+            break
     return sample
+
+
+def _first(records: Iterable[Record]) -> list[Record]:
+    found, size = [], 0
+    for record in islice(records, _SAMPLE):
+        found.append(record)
+        size += len(record.raw)
+        if size > _SAMPLE_BYTES:
+            break
+    return found
 
 
 def _wrong_name(selection: Selection, sample: list[Record]) -> str:

@@ -150,6 +150,6 @@ def _records(path: str, begin: int, plan: Plan) -> Iterator[Record]:
 
     scanner = Scanner(path, plan)
     with open(path, "rb", buffering=0) as stream:
-        for at, block in blocks(stream, begin, _complete(path)):
+        for at, block in blocks(stream, begin, _complete(path), plan.longest):
             yield from scanner.block(block, at)
     yield from scanner.finish()

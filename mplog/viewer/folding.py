@@ -20,6 +20,7 @@ from mplog.viewer.archives import is_compressed
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.forks import LARGE, Team, workers
 from mplog.viewer.lines import Record
+from mplog.viewer.longlines import left_out
 from mplog.viewer.output import Progress
 from mplog.viewer.parsing import Parser
 from mplog.viewer.reading import Source
@@ -177,7 +178,7 @@ class _Divider:
     def block(self, block: bytes, at: int) -> None:
         rows = self._rows(block)
         if rows is not None:
-            self._add(rows, at, len(block))
+            self._add(rows, at, len(block) + (left_out(block) if len(rows) == 1 else 0))
             return
         lines = block.split(b"\n")
         if not lines[-1]:
@@ -191,7 +192,7 @@ class _Divider:
                 rows, begin, size = [], at + len(line) + 1, 0
             else:
                 rows.append(row)
-                size += len(line) + (line[-1:] != b"\r")
+                size += len(line) + left_out(line) + (line[-1:] != b"\r")
             at += len(line) + 1
         self._add(rows, begin, size)
 

@@ -79,7 +79,7 @@ class _Reader:
         }[context.by]
 
     def groups(self, fd: int, progress: Progress) -> Iterator[Group]:
-        for at, data, limit in pieces_of(fd, 0, None):
+        for at, data, limit in pieces_of(fd, 0, None, self._plan.longest):
             block = data if limit is None or limit == len(data) else data[:limit]
             rows = self._rows(block)
             if rows is None or self._scanner_is_slow(block):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 _PIECES = 8
 _PIECE = 1 << 16
-_HEADER = struct.Struct("<QQQQq10sQ10s")
+_HEADER = struct.Struct("<QQQQqQQ10sQ10s")
 
 
 def fits(view: View, look: Look) -> bool:
@@ -107,16 +107,17 @@ def show(view: View, plan: Plan, look: Look, output: Output, progress: Progress)
                     done += _BLOCK
                     if payload:
                         progress.make_way()
-                        first, last = (text.rstrip(b"\0").decode() for text in header[5:8:2])
+                        first, last = (text.rstrip(b"\0").decode() for text in header[7:10:2])
                         rest = memoryview(payload)
                         if first and first != date:
-                            output.write_bytes(rest[: header[6]])
+                            output.write_bytes(rest[: header[8]])
                             output.write(date_line(first, look))
-                            rest = rest[header[6] :]
+                            rest = rest[header[8] :]
                         date = last or date
                         output.write_bytes(rest)
                     view.shown += header[1]
                     _add_damage(plan.damage, path, header[2], header[3])
+                    plan.damage.add_cut(path, header[6], header[5])
                     view.worst = max(view.worst, header[4])
                     progress.at(done)
             finally:
@@ -172,19 +173,20 @@ class _Team(Team):
     def answer(self, number: int) -> tuple[bytes, bytes]:
         """Return a header, and the records of a block as they are shown."""
         damage, scanner, render = self._plan.damage, self._scanner, self._render
-        damage.count = damage.offset = 0
+        damage.count = damage.offset = damage.cut = damage.cut_offset = 0
         begin, end = self.bounds(number)
         records = []
         if end - begin <= 2 * _BLOCK:
             records += scanner.block(pread(self.fd, end - begin, begin), begin) if end > begin else []
         else:  # a very long line is cut, as it is by one process
-            for at, data, limit in pieces_of(self.fd, begin, end, records=self.text):
+            for at, data, limit in pieces_of(self.fd, begin, end, self._plan.longest, records=self.text):
                 records += scanner.block(data, at, limit)
         records += scanner.finish()
         payload = render.render(records).encode("utf-8", "backslashreplace") if records else b""
         first, at, last = render.take_dates() if isinstance(render, Pretty) else ("", 0, "")
         worst = max((record.levelno for record in records), default=-1) if self._levels else -1
-        counts = (len(payload), len(records), damage.count, damage.offset, worst)
+        damage.note_cut(records)
+        counts = (len(payload), len(records), damage.count, damage.offset, worst, damage.cut, damage.cut_offset)
         return _HEADER.pack(*counts, first.encode()[:10], at, last.encode()[:10]), payload
 
     def results(self) -> Iterator[tuple[tuple[Any, ...], bytes]]:

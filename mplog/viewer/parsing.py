@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from mplog.viewer import jsonlines, textlines
 from mplog.viewer.lines import Record, damaged_record, decode_object, decode_own, own_record
 
-MAX_JOINED = 4 << 20
+MAX_JOINED = 2 << 20
 
 
 class Parser:

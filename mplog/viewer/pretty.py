@@ -9,6 +9,7 @@ from mplog.viewer import colours, tracebacks
 from mplog.viewer.escapes import escape, escape_lines
 from mplog.viewer.lanes import Lanes
 from mplog.viewer.lines import Record
+from mplog.viewer.longlines import left_out
 from mplog.viewer.look import Look
 from mplog.viewer.tails import FieldText
 from mplog.viewer.timespec import Calendar
@@ -205,7 +206,8 @@ class Pretty:
     def _damaged(self, record: Record) -> str:
         text = escape(record.msg[: _SHOWN_OF_DAMAGED * 4])
         if len(text) > _SHOWN_OF_DAMAGED or len(record.msg) > _SHOWN_OF_DAMAGED * 4:
-            text = f"{text[:_SHOWN_OF_DAMAGED]}… ({len(record.raw):,} bytes)"
+            size = len(record.raw) + left_out(record.raw)
+            text = f"{text[:_SHOWN_OF_DAMAGED]}… ({size:,} bytes)"
         width = f"{'':{self._names}} ╎ " if self._names else ""
         source = self.look.sources.get(record.source, "")
         lead = f"{'?':>12} {source + ' ' if source else ''}{width}"

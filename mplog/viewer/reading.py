@@ -17,11 +17,11 @@ from mplog.viewer.archives import SUFFIXES as COMPRESSED
 from mplog.viewer.archives import is_compressed, open_archive
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
+from mplog.viewer.longlines import MAX_LINE, MAX_WHOLE, Lines
 from mplog.viewer.merging import merged
 from mplog.viewer.parsing import Parser
 
 BLOCK = 1 << 19
-MAX_LINE = 16 << 20
 SUFFIXES = (".log", ".json", ".jsonl", ".ndjson")
 
 
@@ -121,66 +121,42 @@ def is_plain(path: str) -> bool:
         return False
 
 
-def arriving() -> Iterator[tuple[int, bytes]]:
+def arriving(longest: int = MAX_LINE) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, whole lines) of standard input as they arrive; an empty block after 0.1 s of quiet."""
-    offset, rest, quiet = 0, b"", True
+    lines, quiet = Lines(0, longest), True
     while True:
         if not quiet and not select.select([0], [], [], 0.1)[0]:
             quiet = True
-            yield offset, b""
+            yield lines.offset, b""
         chunk = os.read(0, 1 << 16)
         if not chunk:
             break
         quiet = False
-        cut = chunk.rfind(b"\n") + 1
-        if cut:
-            block = rest + chunk[:cut]
-            yield offset, block
-            offset += len(block)
-            rest = chunk[cut:]
-        elif len(rest) < MAX_LINE:
-            rest += chunk
-    if rest:
-        yield offset, rest
+        yield from lines.feed(chunk)
+    yield from lines.rest()
 
 
-def blocks(stream: BinaryIO, begin: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+def blocks(
+    stream: BinaryIO, begin: int = 0, end: int | None = None, longest: int = MAX_LINE
+) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, whole lines) of a stream; the last block may lack its newline.
-
-    A line longer than 16 MiB is cut there; the offsets stay right.
 
     Args:
         stream: of bytes.
         begin: the first byte to read, if the stream is a file.
         end: behind the last byte to read; None is the end of the stream.
+        longest: of a longer line only the two ends are kept; the offsets stay right.
     """
     if begin:
         stream.seek(begin)
-    offset, rest, skipped = begin, b"", 0
+    lines = Lines(begin, longest)
     left = (1 << 62) if end is None else end - begin
     # Of an archive that breaks off, `read1` gives what there is before it raises.
     read = getattr(stream, "read1", stream.read)
     while left > 0 and (chunk := read(min(BLOCK, left))):
         left -= len(chunk)
-        cut = chunk.rfind(b"\n") + 1
-        if not cut:
-            kept = chunk[: MAX_LINE - len(rest)]
-            rest += kept
-            skipped += len(chunk) - len(kept)
-            continue
-        if skipped:
-            line_end = chunk.find(b"\n")
-            yield offset, rest
-            offset += len(rest) + skipped + line_end + 1
-            chunk, cut = chunk[line_end + 1 :], cut - line_end - 1
-            rest, skipped = b"", 0
-        if cut:
-            block = rest + chunk[:cut] if rest else chunk[:cut]
-            yield offset, block
-            offset += len(block)
-        rest = chunk[cut:]
-    if rest:
-        yield offset, rest
+        yield from lines.feed(chunk)
+    yield from lines.rest()
 
 
 def _read(source: Source, input_format: str) -> Iterator[Record]:
@@ -188,7 +164,7 @@ def _read(source: Source, input_format: str) -> Iterator[Record]:
         parser = Parser(path, input_format)
         try:
             with open_source(path) as stream:
-                for at, block in blocks(stream):
+                for at, block in blocks(stream, longest=MAX_WHOLE):
                     lines = block.split(b"\n")
                     if not lines[-1]:
                         lines.pop()
@@ -202,6 +178,8 @@ def _read(source: Source, input_format: str) -> Iterator[Record]:
 
 def read_records(paths: list[str], *, rotated: bool = False, input_format: str = "auto") -> Iterator[Record]:
     """Yield the records of all sources, merged by time, in bounded memory; damaged lines too (`damaged`).
+
+    Lines of up to 16 MiB are whole.
 
     Raises:
         ViewerError: as `expand`; also while reading, where a file breaks off.

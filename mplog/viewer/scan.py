@@ -5,11 +5,13 @@ Runs in the command `mplog`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mplog.viewer import layouts
 from mplog.viewer.conditions import Predicate
 from mplog.viewer.lines import Record, decode_own
+from mplog.viewer.longlines import END, MAX_LINE, left_out
 from mplog.viewer.needles import Hits, Needle
 from mplog.viewer.parsing import Parser
 from mplog.viewer.selection import Selection
@@ -21,12 +23,15 @@ _WORTHWHILE = 0.3
 
 @dataclass
 class Damage:
-    """Count the lines that are no records, over all files; remember the first."""
+    """Count the lines that are no records, and those shown without their middle, over all files; remember the first."""
 
     mode: str = "show"
     count: int = 0
     path: str = ""
     offset: int = 0
+    cut: int = 0
+    cut_path: str = ""
+    cut_offset: int = 0
 
     def add(self, record: Record, count: int = 1) -> None:
         """Count a damaged line."""
@@ -39,6 +44,25 @@ class Damage:
         lines = "1 damaged line" if self.count == 1 else f"{self.count:,} damaged lines, the first"
         return f"{lines} at byte {self.offset:,} of {self.path}"
 
+    def note_cut(self, records: Sequence[Record]) -> None:
+        """Count the records shown that are too long to be shown whole."""
+        for record in records:
+            if len(record.raw) > END and left_out(record.raw):
+                self.add_cut(record.source, record.offset)
+
+    def add_cut(self, path: str, offset: int, count: int = 1) -> None:
+        """Count lines shown without their middle, the first of which is given."""
+        if count and not self.cut:
+            self.cut_path, self.cut_offset = path, offset
+        self.cut += count
+
+    def cut_sentence(self, longest: int) -> str:
+        """Return what is said at the end of the lines shown without their middle."""
+        lines = "1 line" if self.cut == 1 else f"{self.cut:,} lines"
+        middle = "its middle" if self.cut == 1 else "their middle, the first"
+        place = f"at byte {self.cut_offset:,} of {self.cut_path}"
+        return f"{lines} of more than {longest >> 20} MiB shown without {middle} {place}"
+
 
 @dataclass
 class Plan:
@@ -49,6 +73,7 @@ class Plan:
     damage: Damage = field(default_factory=Damage)
     show_damaged: bool = True
     every_record: bool = False
+    longest: int = MAX_LINE
 
     def needles(self) -> list[Needle]:
         """Return the needles that may be used; none when every line has to be decoded anyway."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _BATCH = 256
 _FIRST = 1000
+_HELD = 1 << 20  # bytes of records that wait for each other
 
 
 def plain_way(view: View, plan: Plan) -> bool:
@@ -37,14 +38,15 @@ def plain_way(view: View, plan: Plan) -> bool:
 def joined(batches: Batches) -> Batches:
     """Yield batches, the first ones joined until there is enough to measure the names."""
     first: list[Record] = []
-    enough = False
+    held, enough = 0, False
     try:
         for batch in batches:
             if enough:
                 yield batch
                 continue
             first += batch
-            if len(first) >= _FIRST:
+            held += _size(batch)
+            if len(first) >= _FIRST or held >= _HELD:
                 enough = True
                 yield first
     except ViewerError:
@@ -53,6 +55,10 @@ def joined(batches: Batches) -> Batches:
         raise
     if first and not enough:
         yield first
+
+
+def _size(records: list[Record]) -> int:
+    return sum(len(record.raw) for record in records)
 
 
 def selected(view: View, plan: Plan, progress: Progress | None = None) -> Iterator[Record]:
@@ -126,13 +132,14 @@ def write(view: View, batches: Batches, look: Look, output: Output, progress: Pr
 def in_batches(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Yield the records in batches; when reading breaks off, first what was read until then."""
     batch: list[Record] = []
-    limit = _FIRST
+    held, limit = 0, _FIRST
     try:
         for record in records:
             batch.append(record)
-            if len(batch) >= limit:
+            held += len(record.raw)
+            if len(batch) >= limit or held >= _HELD:
                 yield batch
-                batch, limit = [], _BATCH
+                batch, held, limit = [], 0, _BATCH
     except ViewerError:
         if batch:
             yield batch

@@ -16,6 +16,7 @@ import msgspec
 from mplog.viewer import escapes, summary, tables
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
+from mplog.viewer.longlines import MAX_WHOLE
 from mplog.viewer.tables import Page, plural
 
 EPILOG = """examples:
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         settings = {"autoinstall_known_extensions": "false", "memory_limit": "1GB", "temp_directory": folder}
         connection = duckdb.connect(os.path.join(folder, "log.duckdb"), config=settings)
         try:
-            load(connection, summary.records(args), folder)
+            load(connection, summary.records(args, longest=MAX_WHOLE), folder)
             try:
                 result = connection.execute(args.sql)
                 return _print(result, args) if result.description else 0

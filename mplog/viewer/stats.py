@@ -12,6 +12,7 @@ from mplog.viewer import levels, summary, tables
 from mplog.viewer.counting import StatsPart
 from mplog.viewer.counting import kind as kind_of
 from mplog.viewer.lines import Record
+from mplog.viewer.longlines import left_out
 from mplog.viewer.tables import Page, duration, number, plural, rate, rfc3339
 from mplog.viewer.templates import Templates
 from mplog.viewer.timeline import Timeline, draw
@@ -91,7 +92,7 @@ class Stats:
 
     def _add(self, record: Record) -> None:
         self.records += 1
-        self.size += len(record.raw) + 1
+        self.size += len(record.raw) + left_out(record.raw) + 1
         level, kind = record.level, kind_of(record.levelno)
         self.levels[level] = self.levels.get(level, 0) + 1
         if record.process or record.pid is not None:

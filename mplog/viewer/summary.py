@@ -12,6 +12,7 @@ from mplog.viewer import folding, selection, timespec
 from mplog.viewer.conditions import All, Condition
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
+from mplog.viewer.longlines import MAX_LINE
 from mplog.viewer.merging import merged
 from mplog.viewer.output import Progress
 from mplog.viewer.reading import Source, expand
@@ -76,16 +77,16 @@ def paths(args: argparse.Namespace) -> list[str]:
     return ["-"]
 
 
-def records(args: argparse.Namespace, *also: Condition) -> Iterator[Record]:
+def records(args: argparse.Namespace, *also: Condition, longest: int = MAX_LINE) -> Iterator[Record]:
     """Yield the records that the arguments select, merged by time; without a condition damaged lines, too.
 
-    Shows on a terminal how far it is.
+    Shows on a terminal how far it is. Of lines longer than `longest` there are only the ends.
 
     Raises:
         ViewerError: as `expand`; or an option is not understood.
     """
     sources, chosen = expand(paths(args), rotated=args.rotated), _chosen(args, *also)
-    yield from _records(args, sources, chosen)
+    yield from _records(args, sources, chosen, longest)
 
 
 def gather(args: argparse.Namespace, target: folding.Target) -> None:
@@ -115,11 +116,12 @@ def _progress(sources: list[Source]) -> Progress:
     return Progress(total, shown=len(sources) == 1)
 
 
-def _records(args: argparse.Namespace, sources: list[Source], chosen: selection.Selection) -> Iterator[Record]:
+def _records(
+    args: argparse.Namespace, sources: list[Source], chosen: selection.Selection, longest: int = MAX_LINE
+) -> Iterator[Record]:
     progress = _progress(sources)
-    streams = [
-        chain.from_iterable(forward(source, Plan(chosen, input_format=args.input), progress)) for source in sources
-    ]
+    plan = Plan(chosen, input_format=args.input, longest=longest)
+    streams = [chain.from_iterable(forward(source, plan, progress)) for source in sources]
     yield from streams[0] if len(streams) == 1 else merged(streams)
     progress.clear()
 

@@ -7,6 +7,7 @@ import time
 
 from mplog.viewer.cursors import Place, is_file_of, place_of
 from mplog.viewer.lines import Record
+from mplog.viewer.longlines import Lines
 from mplog.viewer.output import say
 from mplog.viewer.parsing import Parser
 from mplog.viewer.reading import blocks
@@ -15,6 +16,7 @@ from mplog.viewer.successors import Successors
 from mplog.viewer.walk import blocks_back, pread, span
 
 _READ = 1 << 19
+_READS = 8  # in one go: what is behind waits in the file, not in memory
 _HOLD = 0.1
 _LATE = 5.0
 
@@ -34,9 +36,8 @@ class Tail:
 
     def __init__(self, path: str, plan: Plan) -> None:
         self.path, self.plan = path, plan
-        self.offset = 0
         self._fd = -1
-        self._rest = b""
+        self._lines = Lines(0, plan.longest)
         self._scanner = Scanner(path, plan)
         self._fed = 0.0
         self._held = False
@@ -49,14 +50,14 @@ class Tail:
         size = os.fstat(self._fd).st_size
         if place is not None:
             if is_file_of(self._fd, place) and place.offset <= size:
-                self.offset = place.offset
+                self._begin_at(place.offset)
             return self._poll_all()
         if last is None:
             if self.plan.selection.since is not None:
                 with open(self.path, "rb", buffering=0) as stream:
-                    self.offset = span(stream, self.path, self.plan)[0]
+                    self._begin_at(span(stream, self.path, self.plan)[0])
             return self._poll_all()
-        self.offset = self._last_newline(size)
+        self._begin_at(self._last_newline(size))
         return self._last(last)
 
     def _open(self) -> bool:
@@ -82,7 +83,7 @@ class Tail:
             return found
         begins = Parser(self.path, self.plan.input_format).begins
         chosen = Scanner(self.path, self.plan)
-        for at, block in blocks_back(self._fd, 0, self.offset, begins):
+        for at, block in blocks_back(self._fd, 0, self._lines.offset, begins, self.plan.longest):
             scanner = Scanner(self.path, self.plan)
             scanner.adopt(chosen, block)
             found = [*scanner.block(block, at), *scanner.finish(), *found]
@@ -101,49 +102,47 @@ class Tail:
         found = self._read_late(now)
         if self._fd < 0:
             if self._open():
-                self._begin_file()
+                self._begin_at(0)
             return found
-        while True:
-            before = self.offset
+        for _ in range(_READS):
+            before = self._seen
             found += self._read()
-            if self.offset == before:
+            if self._seen == before:
                 break
+        else:
+            return found
         found += self._changed(now)
         if self._held and now - self._fed > _HOLD:
             found += self._scanner.finish()
             self._held = False
         return found
 
-    def _begin_file(self) -> None:
-        self.offset, self._rest = 0, b""
+    def _begin_at(self, offset: int) -> None:
+        self._lines = Lines(offset, self.plan.longest)
+
+    @property
+    def _seen(self) -> int:
+        """Return how much of the open file was read."""
+        return self._lines.offset + self._lines.waiting
 
     def _read(self) -> list[Record]:
-        data = os.pread(self._fd, _READ, self.offset + len(self._rest))
-        if not data:
-            return []
-        cut = data.rfind(b"\n") + 1
-        if not cut:
-            self._rest += data
-            return []
-        block = self._rest + data[:cut]
-        found = self._scanner.block(block, self.offset)
-        self.offset += len(block)
-        self._rest = data[cut:]
-        self._fed, self._held = time.monotonic(), True
+        data = os.pread(self._fd, _READ, self._seen)
+        found: list[Record] = []
+        for at, block in self._lines.feed(data) if data else ():
+            found += self._scanner.block(block, at)
+            self._fed, self._held = time.monotonic(), True
         return found
 
     def _finish_file(self) -> list[Record]:
         """Return what is left of a file that is complete now."""
         found: list[Record] = []
         while True:
-            before = self.offset + len(self._rest)
+            before = self._seen
             found += self._read()
-            if self.offset + len(self._rest) == before:
+            if self._seen == before:
                 break
-        if self._rest:
-            found += self._scanner.block(self._rest, self.offset)
-            self.offset += len(self._rest)
-            self._rest = b""
+        for at, block in self._lines.rest():
+            found += self._scanner.block(block, at)
         return [*found, *self._scanner.finish()]
 
     def _changed(self, now: float) -> list[Record]:
@@ -154,25 +153,25 @@ class Tail:
             return []
         here = os.fstat(self._fd)
         if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
-            if here.st_size < self.offset + len(self._rest):
+            if here.st_size < self._seen:
                 say(f"{self.path} was truncated; reading it anew")
                 found = self._scanner.finish()
-                self._begin_file()
+                self._begin_at(0)
                 return found
             return []
         successors = Successors.of(self.path, self._fd)
         if successors is None:
             return []
         found = self._finish_file()
-        self._late.append((self._fd, self.offset, now + _LATE))
+        self._late.append((self._fd, self._lines.offset, now + _LATE))
         for name, stream in successors.between:
             with stream:
                 scanner = Scanner(name, self.plan)
-                for at, block in blocks(stream):
+                for at, block in blocks(stream, longest=self.plan.longest):
                     found += scanner.block(block, at)
                 found += scanner.finish()
         self._fd = successors.current
-        self._begin_file()
+        self._begin_at(0)
         return found
 
     def _read_late(self, now: float) -> list[Record]:
@@ -197,4 +196,4 @@ class Tail:
         """Return where a later call goes on."""
         if self._fd < 0:
             return None
-        return place_of(self._fd, self.offset)
+        return place_of(self._fd, self._lines.offset)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mplog.viewer import colours, options
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
+from mplog.viewer.longlines import MAX_LINE, MAX_WHOLE
 from mplog.viewer.look import FOR_PROGRAMS, Look
 from mplog.viewer.output import Output, Progress, is_terminal, say, terminal_width
 from mplog.viewer.reading import Source, expand
@@ -54,11 +55,17 @@ class View:
         """Say whether the output is a data format, in which damaged lines have no place."""
         return self.args.output in (*FOR_PROGRAMS, "html", "trace") or self.args.template is not None
 
+    @property
+    def longest(self) -> int:
+        """Return how long a line may be that is shown whole."""
+        whole = self.args.output in ("raw", *FOR_PROGRAMS) or self.args.template is not None
+        return MAX_WHOLE if whole else MAX_LINE
+
     def plan(self) -> Plan:
         """Return what the scanners are to find."""
         show = self.args.errors == "show" and self.selection.everything and not self.for_programs
         context = bool(self.before or self.after)
-        return Plan(self.selection, self.args.input_format, self.damage, show, context)
+        return Plan(self.selection, self.args.input_format, self.damage, show, context, self.longest)
 
     def look(self, output: Output) -> Look:
         """Return how records are to be shown."""
@@ -73,6 +80,7 @@ class View:
     def count(self, records: Sequence[Record]) -> None:
         """Note what is shown, for the exit code."""
         self.shown += len(records)
+        self.damage.note_cut(records)
         if self.fail_on is not None and records:
             self.worst = max(self.worst, max(record.levelno for record in records))
 
@@ -80,6 +88,8 @@ class View:
         """Say on stderr what is to be said at the end, and return the exit code."""
         if self.damage.count and self.damage.mode != "skip":
             say(self.damage.sentence())
+        if self.damage.cut:
+            say(self.damage.cut_sentence(self.longest))
         if self.shown and (self.keys or self.args.template is not None):
             from mplog.viewer.ask import unknown_keys
 

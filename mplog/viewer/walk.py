@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO
 
-from mplog.viewer import layouts
+from mplog.viewer import layouts, longlines
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
+from mplog.viewer.longlines import MAX_LINE
 from mplog.viewer.output import Progress
 from mplog.viewer.parsing import Parser
-from mplog.viewer.reading import BLOCK, MAX_LINE, Source, blocks, is_plain, open_source
+from mplog.viewer.reading import BLOCK, Source, blocks, is_plain, open_source
 from mplog.viewer.scan import WIDEN, Plan, Scanner
 
 _PROBE = 1 << 16
 _FIRST_BACK = 1 << 16
 _MOST_BACK = 1 << 20
-_CARRY = 4 << 20
 
 Batches = Iterator[list[Record]]
 
@@ -39,9 +40,9 @@ def forward(source: Source, plan: Plan, progress: Progress | None = None) -> Bat
                 scanner = Scanner(path, plan, whole=seekable)
                 if seekable:
                     scanner.decide(pread(stream.fileno(), BLOCK, begin))
-                    pieces = pieces_of(stream.fileno(), begin, end, records=scanner.text_hits)
+                    pieces = pieces_of(stream.fileno(), begin, end, plan.longest, records=scanner.text_hits)
                 else:
-                    pieces = _blocks(stream)
+                    pieces = _blocks(stream, plan.longest)
                 for at, block, limit in pieces:
                     found = scanner.block(block, at, limit)
                     if found:
@@ -55,21 +56,20 @@ def forward(source: Source, plan: Plan, progress: Progress | None = None) -> Bat
             yield found
 
 
-def _blocks(stream: BinaryIO) -> Iterator[tuple[int, bytes, int | None]]:
-    return ((at, block, None) for at, block in blocks(stream))
+def _blocks(stream: BinaryIO, longest: int) -> Iterator[tuple[int, bytes, int | None]]:
+    return ((at, block, None) for at, block in blocks(stream, longest=longest))
 
 
 def pieces_of(
-    fd: int, begin: int, end: int | None, *, records: bool = False
+    fd: int, begin: int, end: int | None, longest: int = MAX_LINE, *, records: bool = False
 ) -> Iterator[tuple[int, bytes, int | None]]:
     """Yield (offset, bytes, end of the whole lines in them) of a file; nothing is copied to get whole lines.
-
-    A line longer than 16 MiB is cut there.
 
     Args:
         fd: a file that can be read anywhere.
         begin: the first byte.
         end: behind the last byte; None is the end of the file.
+        longest: of a longer line only the two ends are read.
         records: end where a text record begins, not just where a line does.
     """
     at, size = begin, BLOCK
@@ -80,6 +80,8 @@ def pieces_of(
             return
         last = len(data) < size
         limit = len(data) if last and records else layouts.whole_records(data) if records else data.rfind(b"\n") + 1
+        if records and not limit and size >= MAX_LINE:  # a record of very many lines
+            limit = data.rfind(b"\n") + 1
         if limit:
             yield at, data, limit
             at, size = at + limit, BLOCK
@@ -87,19 +89,28 @@ def pieces_of(
             yield at, data, None
             return
         elif size < MAX_LINE:
-            size *= 4
+            size = MAX_LINE
         else:
-            yield at, data[:MAX_LINE], None
-            at, size = _next_line(fd, at + len(data)), BLOCK
+            del data
+            stop = _newline(fd, at + size, end)
+            yield at, _long_line(fd, at, stop, longest), None
+            at, size = stop + 1, BLOCK
 
 
-def _next_line(fd: int, at: int) -> int:
-    while data := os.pread(fd, BLOCK, at):
+def _newline(fd: int, at: int, end: int | None) -> int:
+    """Return where the line ends that has come up to `at`: its newline, or the end of what is to be read."""
+    while data := os.pread(fd, _PROBE if end is None else min(_PROBE, end - at), at):
         newline = data.find(b"\n")
         if newline >= 0:
-            return at + newline + 1
+            return at + newline
         at += len(data)
     return at
+
+
+def _long_line(fd: int, begin: int, end: int, longest: int) -> bytes:
+    if end - begin <= longest:
+        return pread(fd, end - begin, begin)
+    return longlines.from_file(partial(pread, fd), begin, end)
 
 
 def backward(source: Source, plan: Plan) -> Batches:
@@ -117,7 +128,7 @@ def backward(source: Source, plan: Plan) -> Batches:
                 if end is None:
                     end = os.fstat(fd).st_size
                 chosen = Scanner(path, plan, whole=True)
-                for at, block in blocks_back(fd, begin, end, Parser(path, plan.input_format).begins):
+                for at, block in blocks_back(fd, begin, end, Parser(path, plan.input_format).begins, plan.longest):
                     scanner = Scanner(path, plan, whole=True)
                     scanner.adopt(chosen, block)
                     found = [*scanner.block(block, at), *scanner.finish()]
@@ -137,7 +148,9 @@ def _unpacked(stream: BinaryIO) -> BinaryIO:
     return copy
 
 
-def blocks_back(fd: int, begin: int, end: int, begins: Callable[[bytes], bool]) -> Iterator[tuple[int, bytes]]:
+def blocks_back(
+    fd: int, begin: int, end: int, begins: Callable[[bytes], bool], longest: int = MAX_LINE
+) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, whole records) from the end of a file to its beginning, small blocks first.
 
     Args:
@@ -145,6 +158,7 @@ def blocks_back(fd: int, begin: int, end: int, begins: Callable[[bytes], bool]) 
         begin: the first byte, at the beginning of a record.
         end: behind the last byte.
         begins: tells whether a line begins a record, or continues one.
+        longest: of a longer line only the two ends are read.
     """
     size = _FIRST_BACK
     rest = b""
@@ -152,16 +166,34 @@ def blocks_back(fd: int, begin: int, end: int, begins: Callable[[bytes], bool]) 
         at = max(begin, end - size)
         block = pread(fd, end - at, at) + rest
         cut = 0 if at == begin else _record_start(block, begins)
-        if cut is None and len(block) < _CARRY:
-            rest, end = block, at
-            size = min(size * 2, _MOST_BACK)
-            continue
-        cut = cut or 0
-        yield at + cut, block[cut:]
-        rest, end = block[:cut], at
         size = min(size * 2, _MOST_BACK)
+        if cut is None and len(block) < MAX_LINE:
+            rest, end = block, at
+        elif cut is None:
+            newline = block.find(b"\n")
+            stop = at + (len(block) if newline < 0 else newline)
+            rest = b"" if newline < 0 else block[newline + 1 :]
+            if rest:
+                yield stop + 1, rest
+            del block
+            end, rest = _line_begin(fd, at, begin), b""
+            yield end, _long_line(fd, end, stop, longest)
+        else:
+            yield at + cut, block[cut:]
+            rest, end = block[:cut], at
     if rest:
         yield begin, rest
+
+
+def _line_begin(fd: int, at: int, begin: int) -> int:
+    """Return where the line begins that an offset lies in."""
+    while at > begin:
+        size = min(BLOCK, at - begin)
+        newline = pread(fd, size, at - size).rfind(b"\n")
+        if newline >= 0:
+            return at - size + newline + 1
+        at -= size
+    return begin
 
 
 def _record_start(block: bytes, begins: Callable[[bytes], bool]) -> int | None:
@@ -207,20 +239,18 @@ class _Times:
         self._fd, self._size, self._path, self._format = fd, size, path, input_format
 
     def __call__(self, offset: int) -> tuple[float, int] | None:
-        at = max(0, offset - 1)
-        reach = _PROBE
-        while at < self._size:
-            block = pread(self._fd, reach, at)
-            skip = block.find(b"\n") + 1 if offset else 0
-            if offset and not skip:
-                at += len(block)
-                continue
-            found = self._first(block[skip:], at + skip)
-            if found is not None or at + len(block) >= self._size:
+        begin = offset
+        if offset:
+            begin = _newline(self._fd, offset - 1, self._size) + 1
+        if begin >= self._size:
+            return None
+        found = self._first(pread(self._fd, _PROBE, begin), begin)
+        if found is not None or begin + _PROBE >= self._size:
+            return found
+        for at, data, limit in pieces_of(self._fd, begin, self._size):
+            found = self._first(data if limit is None else data[:limit], at)
+            if found is not None:
                 return found
-            reach *= 4
-            if reach > 1 << 24:
-                at += len(block) // 2
         return None
 
     def _first(self, block: bytes, at: int) -> tuple[float, int] | None:
