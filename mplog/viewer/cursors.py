@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import zlib
@@ -52,8 +53,15 @@ def load(path: str) -> Places:
     """Return the places that a cursor file holds, by real path; nothing if there is none yet.
 
     Raises:
-        ViewerError: the file is no cursor file.
+        ViewerError: the file is no cursor file, or could not be written later on.
     """
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise ViewerError(f"{path}: there is no directory {folder}; make it, or name another cursor file")
+    if os.path.exists(path) and not os.path.isfile(path):  # merely to open a FIFO would wait for its writer
+        raise ViewerError(f"{path}: a cursor file is a regular file, and this is none; name another")
+    if not os.access(folder, os.W_OK):
+        raise ViewerError(f"{path}: cannot be written: {os.strerror(errno.EACCES)}")
     try:
         with open(path, encoding="utf-8") as stream:
             files = json.load(stream)["files"]
@@ -104,7 +112,7 @@ def from_cursor(view: View, plan: Plan) -> Iterator[Record]:
                         break
                     left -= 1
                 yield record
-                places[key] = _place(path, record.offset + len(record.raw) + 1)
+                places[key] = _behind(path, record)
             else:
                 places[key] = _place(path, _complete(path))
             if left == 0:
@@ -115,6 +123,15 @@ def from_cursor(view: View, plan: Plan) -> Iterator[Record]:
 def _place(path: str, offset: int) -> Place:
     with open(path, "rb", buffering=0) as stream:
         return place_of(stream.fileno(), offset)
+
+
+def _behind(path: str, record: Record) -> Place:
+    """Return the place behind a record, whose bytes may be fewer than its line has: a long one is cut."""
+    at = record.offset + len(record.raw)
+    with open(path, "rb", buffering=0) as stream:
+        while (data := os.pread(stream.fileno(), 1 << 16, at)) and b"\n" not in data:
+            at += len(data)
+        return place_of(stream.fileno(), at + data.find(b"\n") + 1)
 
 
 def _complete(path: str) -> int:

@@ -13,12 +13,10 @@ _EXAMPLES = """\
 examples:
   mplog view app.log -l warning                       warnings and worse
   mplog view app.log -l e -C 3                        errors, 3 records around each, of the same process
-  process
   mplog view app.log -S 10m -p 'ForkPoolWorker-*'     the last ten minutes of the workers
   mplog view app.log -g timeout user=42               messages with "timeout" of user 42
   mplog view app.log -q 'level>=warning and dur_ms>500 or exists(exc)'
-  mplog view logs/ -R -o jsonl | jq .msg              all logs of a directory, rotated ones too, merged by
-  time
+  mplog view logs/ -R -o jsonl | jq .msg              all logs of a directory, rotated ones too, by time
   mplog view app.log -n 50 --lanes --delta process    the last 50, a lane and time steps for each process
   mplog tail app.log web.log                          follow two logs
 

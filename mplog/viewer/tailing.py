@@ -25,9 +25,8 @@ class Tail:
     """Follow one log by name.
 
     Reads the file it has open to its end before it turns to what has taken its name; files that were
-    rotated in
-    between are found among `app.log.1`, `app.log.2.gz` and read in their order; a file cut short is read
-    anew.
+    rotated in between are found among `app.log.1`, `app.log.2.gz` and read in their order; a file cut short is
+    read anew.
 
     Args:
         path: of the log; it may not exist yet, or for a while.

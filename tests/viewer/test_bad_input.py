@@ -263,6 +263,35 @@ def test_a_cursor_file_that_is_none(tmp_path: Path) -> None:
     assert path.read_text() == "precious"
 
 
+@pytest.mark.parametrize("follow", [[], ["-f"]])
+@pytest.mark.parametrize("kind", ["fifo", "directory", "device", "nowhere"])
+def test_a_cursor_file_that_can_be_none(kind: str, follow: list[str], tmp_path: Path) -> None:
+    """A FIFO, a directory, a device, a place that does not exist: one line on stderr, exit code 2, at once."""
+    path = tmp_path / "cursor"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    path = {"device": Path(os.devnull), "nowhere": tmp_path / "no" / "cursor"}.get(kind, path)
+    result = mplog("view", SHOP, "--cursor-file", path, *follow)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"mplog: {path}: ")
+    assert "name another" in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_a_cursor_file_where_nothing_can_be_written(common_path: Path) -> None:
+    """A cursor file that could not be written is refused before anything is shown."""
+    (common_path / "app.json").write_bytes(SHOP.read_bytes())
+    (common_path / "app.json").chmod(0o644)
+    common_path.chmod(0o555)
+    path = common_path / "cursor"
+    result = mplog_as_nobody("view", common_path / "app.json", "--cursor-file", path)
+    common_path.chmod(0o755)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"mplog: {path}: cannot be written: Permission denied\n"
+
+
 def test_the_log_is_not_overwritten(tmp_path: Path) -> None:
     """--out FILE never is the log itself."""
     path = tmp_path / "app.json"

@@ -225,6 +225,20 @@ def test_backward_in_blocks(size: int, tmp_path: Path) -> None:
     assert set(wanted) <= {at for at, _ in offsets}
 
 
+def test_a_cursor_behind_a_long_line(tmp_path: Path) -> None:
+    """--cursor-file goes on behind a line that was shown without its middle."""
+    path, cursor = write_log(tmp_path / "app.json", 5_000_000), tmp_path / "cursor"
+    words = ["view", path, "--cursor-file", cursor, "--template", "{seq}"]
+    shown = []
+    for _ in range(4):
+        shown += mplog(*words, "-o", "pretty", "-m", "75").out.split()
+    assert shown == [str(number // 3 + 1) for number in range(300)]
+    (tmp_path / "cursor").unlink()
+    words = ["view", path, "--cursor-file", cursor, "-o", "short", "-m", "151"]
+    assert NOTE in mplog(*words).out
+    assert mplog(*words).out.count("\n") == 149
+
+
 def test_following_a_long_line(tmp_path: Path, eventually: Callable[..., bool]) -> None:
     """A line of many megabytes, written bit by bit while it is followed, neither stalls nor fills the memory."""
     path, out = tmp_path / "app.json", tmp_path / "out"
