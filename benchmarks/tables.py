@@ -35,7 +35,12 @@ def _heading(machine: dict[str, Any]) -> str:
 
 def _burst(rows: Rows) -> str:
     header = ("", "records/s", "mplog is", "CPU a record", "lost", "duplicated", "call p50", "p99")
-    return _table(header, (_contender_row(rows, "burst", name, paced=True) for name in _measured(rows, "burst")))
+    lines = [_contender_row(rows, "burst", name, paced=True) for name in _measured(rows, "burst")]
+    ceiling = rows.median("rate", "ceiling")
+    if ceiling is not None:
+        nothing = [NOTHING] * (len(header) - 2)
+        lines.append(["no log: a handler that does nothing", _thousands(ceiling), *nothing])
+    return _table(header, lines)
 
 
 def _text(rows: Rows) -> str:
