@@ -56,11 +56,6 @@ class BatchWriter:
         self._pause = RETRY_AFTER[0]
         self._said: dict[str, float] = {}
 
-    @property
-    def in_trouble(self) -> bool:
-        """Whether the file could not be written at the last try."""
-        return self._trouble is not None
-
     def write(self, *, delivered: bool = False) -> Batch | None:
         """Go on with the batch; return it once it is in the file and that is stored, else None: call again.
 

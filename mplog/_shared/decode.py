@@ -15,7 +15,6 @@ MAX_LINE = 64 << 20
 MAX_DEPTH = 64
 
 _LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "NOTSET": 0}
-_CONTROLS = bytes([*range(10), *range(11, 32), 127])
 _TEXTS = ("time", "level", "msg", "logger", "process", "thread", "file", "func")
 _NUMBERS = ("pid", "line", "seq")
 _fast: Callable[[bytes], Any] | None = None
@@ -102,22 +101,8 @@ def _unsafe() -> re.Pattern[str]:
     return re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
-def is_clean(lines: bytes) -> bool:
-    """Say whether lines hold nothing that our own encoder would have escaped; fast enough for whole batches.
-
-    Runs in the listener, which passes the lines of workers through and trusts none of them.
-
-    Args:
-        lines: Any number of lines; newlines between them are no offence.
-
-    """
-    if len(lines.translate(None, _CONTROLS)) != len(lines):
-        return False
-    return lines.isascii() or not _unsafe().search(lines.decode("utf-8", "surrogateescape"))
-
-
 def clean(line: bytes) -> bytes:
-    """Return a line in which what `is_clean` objects to is escaped, as JSON escapes it inside a string.
+    """Return a line in which what our own encoder would have escaped is escaped, as JSON escapes it inside a string.
 
     Runs in the listener.
 

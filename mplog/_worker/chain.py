@@ -9,7 +9,6 @@ import importlib
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
-Processor = Callable[[Any, str, Any], Any]
 Failed = Callable[[str, int, Exception], None]
 """Told a processor's name, how often it has failed, and the error."""
 

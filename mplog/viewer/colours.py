@@ -11,7 +11,6 @@ from mplog.viewer import levels
 RESET = "\x1b[0m"
 DIM = "\x1b[2m"
 BOLD = "\x1b[1m"
-NORMAL = "\x1b[22m"
 
 # Families of the 256-colour palette: one hue a name, one shade a number. Each is at least 5:1 against black and
 # 2.2:1 against white (WCAG contrast), so there is no dark blue; red and yellow are left to the levels.
