@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import stat
 
 import pytest
@@ -30,6 +31,31 @@ def test_the_order_of_places(monkeypatch):
     monkeypatch.setenv("MPLOG_SPOOL", "/mnt/spool")
     assert roots("/home/me/app.log", None) == ["/mnt/spool"]
     assert roots("/home/me/app.log", "/mnt/other") == ["/mnt/other"]
+
+
+@pytest.mark.parametrize(("blocks", "files"), [(0, 100_000), (16, 100_000), (100_000, 0), (100_000, 5)])
+def test_a_place_without_room_comes_last(tmp_path, monkeypatch, blocks, files):
+    """A full /dev/shm holds no session if the log's directory can; a session that is there already is joined."""
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    monkeypatch.delenv("MPLOG_SPOOL", raising=False)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+    room = os.statvfs_result((4096, 4096, 10**6, 10**6, 10**6, 10**6, 10**6, 10**6, 0, 255))
+    none = os.statvfs_result((4096, 4096, 10**6, blocks, blocks, 10**6, files, files, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda path: none if path.startswith(str(tmp_path / "run")) else room)
+    file = str(tmp_path / "app.log")
+    full, beside = (os.path.join(root, session_name(file)) for root in roots(file, None))
+    made = place(file, None)
+    assert (made.path, made.second) == (beside, None)
+    assert os.listdir(tmp_path / "run") == []
+    monkeypatch.setattr(os, "statvfs", lambda path: none)
+    assert (place(file, None).path, place(file, None).second) == (full, beside)
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+    made.write_file("session.json", b"{}")
+    assert place(file, None).path == beside
+    shutil.rmtree(tmp_path / ".mplog")
 
 
 def test_the_same_file_has_the_same_name_by_any_path(tmp_path, monkeypatch):

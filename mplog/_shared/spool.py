@@ -36,6 +36,9 @@ from mplog.exceptions import SpoolError
 SYSTEM_UIDS = 1000
 """Users below are system users, whose /dev/shm entries logind leaves alone (logind.conf, RemoveIPC=)."""
 
+LEAST_ROOM, LEAST_FILES = 2 << 20, 64
+"""Bytes and files that a place must have room for if another one has: commit log, owner files, first segments."""
+
 
 def roots(file: str | None, explicit: str | None) -> list[str]:
     """Return the directories in which a session's spool may lie, best first."""
@@ -223,13 +226,18 @@ def of_variable(value: str) -> Spool:
 def place(file: str | None, explicit: str | None) -> Spool:
     """Return the spool for a log file, its directories made, in the first place that allows it.
 
+    Where the file has a session already comes first, and last where there is no room.
+
     Raises:
         SpoolError: no place allows it; the message names each with its reason.
     """
     name = session_name(file)
     tried = []
     candidates = roots(file, explicit)
-    for index, root in enumerate(candidates):
+    has_session = [os.path.exists(os.path.join(root, name, "session.json")) for root in candidates]
+    order = sorted(range(len(candidates)), key=lambda index: (not has_session[index], not has_room(candidates[index])))
+    for index in order:
+        root = candidates[index]
         second = next((os.path.join(other, name) for other in candidates[index + 1 :]), None)
         spool = Spool(os.path.join(root, name), second)
         try:
@@ -241,6 +249,15 @@ def place(file: str | None, explicit: str | None) -> Spool:
     if not file and not explicit:
         return _temporary(name)
     raise SpoolError(f"`spool` cannot be created in {' or '.join(tried)}; name a writable directory with `spool=`.")
+
+
+def has_room(root: str) -> bool:
+    """Tell whether a session can begin in a directory that need not exist yet: a /dev/shm of 64 MiB is soon full."""
+    with contextlib.suppress(OSError):
+        found = os.statvfs(root if os.path.isdir(root) else os.path.dirname(root))
+        enough = found.f_bavail * found.f_frsize >= LEAST_ROOM
+        return enough and (not found.f_files or found.f_favail >= LEAST_FILES)
+    return False
 
 
 def _temporary(name: str) -> Spool:
