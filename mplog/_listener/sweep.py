@@ -74,18 +74,18 @@ def _remove_dead(path: str) -> None:
     session = lock.acquire(spool.lock_path)
     if session is None:
         return
-    gone = False
     try:
         listener = lock.acquire(spool.listener_lock)
         if listener is None:
             return
         try:
             if not waits(spool):
-                gone = _remove(spool)
+                _remove(spool)
         finally:
             lock.release(listener)
     finally:
-        lock.release(session, remove=spool.lock_path if gone else None)
+        # Also if it went by itself just before it was locked, which has made the lock's file anew.
+        lock.release(session, remove=None if os.path.isdir(path) else spool.lock_path)
 
 
 def _whole(path: str) -> Spool | None:
@@ -101,13 +101,11 @@ def _whole(path: str) -> Spool | None:
     return Spool(path, second if second != path else None)
 
 
-def _remove(spool: Spool) -> bool:
+def _remove(spool: Spool) -> None:
     intake = Intake(spool.journal_directories, {})
     intake.scan(force=True)
-    if not all(intake.remove(journal) for journal in list(intake.journals.values())) or not spool.close_journals():
-        return False
-    spool.clear()
-    return True
+    if all(intake.remove(journal) for journal in list(intake.journals.values())) and spool.close_journals():
+        spool.clear()
 
 
 def _last_change(spool: Spool) -> float:

@@ -78,7 +78,7 @@ def ensure(spool: Spool, session: bytes, *, locked: bool = False, stuck: int | N
         return False
     finally:
         if fd is not None:
-            lock.release(fd)
+            lock.release(fd, remove=None if os.path.isdir(spool.path) else spool.lock_path)
 
 
 def launch(spool: Spool) -> bool:

@@ -1,6 +1,7 @@
 """What killed sessions leave behind: removed by the next listener where nothing waits in it, else kept and named."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import pytest
 
 import mplog
 from mplog.__main__ import main
+from mplog._listener.sweep import sweep
 from mplog._shared import lock
+from mplog._shared.spool import Spool
 
 PROGRAM = """
     import logging, os, signal, sys
@@ -88,3 +91,20 @@ def test_a_session_that_died_just_now_is_left_alone(killed, tmp_path, eventually
         assert eventually(lambda: not old.exists())
         assert young.exists()
     assert main(["recover", str(young)]) == 0
+
+
+def test_a_session_that_goes_by_itself_leaves_no_lock(killed, tmp_path, monkeypatch):
+    """A dead session that another one removes in the very moment in which it is locked is not locked for ever after."""
+    old = killed("old.json", "read")
+    let_age(old)
+
+    def acquire(path: str, **how: bool) -> int | None:
+        if path == f"{old}.lock" and old.exists():
+            shutil.rmtree(old)
+            os.unlink(path)
+        return real(path, **how)
+
+    real = lock.acquire
+    monkeypatch.setattr(lock, "acquire", acquire)
+    sweep(Spool(str(tmp_path / "spool" / "app.json")))
+    assert not list(tmp_path.glob("spool/*"))
