@@ -14,8 +14,6 @@ no journal, are in the intent itself, with the names of the journals whose owner
 at once or not at all. A half last line is an intent that was never stored: nothing had been written for it yet.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

@@ -4,8 +4,6 @@ A line is ``<16 hex digits of monotonic ns> {...}``. Within one journal the orde
 clocks say: a key that goes back is lifted to just above the one before it.
 """
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_left, bisect_right
 from itertools import islice

@@ -1,7 +1,5 @@
 """Read write-once journals: the other side of `journal`. Runs in the listener, and wherever journals are recovered."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -12,8 +12,6 @@ The process asks the file only if the line was quiet for longer than `quiet`; be
 Slots are written in a worker, read in the listener.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import mmap

@@ -4,8 +4,6 @@
 <spool>/bars                           made by a listener whose console is a terminal: somebody looks
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import json
