@@ -10,7 +10,7 @@ from mplog.viewer import levels, summary, tables
 from mplog.viewer.conditions import Exists
 from mplog.viewer.excgroups import Frame, Group, collect, frames, kind, links
 from mplog.viewer.lines import text_of
-from mplog.viewer.tables import Page, clean, plural, rfc3339
+from mplog.viewer.tables import Page, clean, columns, cut, plural, rfc3339
 from mplog.viewer.timeline import spark
 
 EPILOG = """examples:
@@ -21,6 +21,7 @@ EPILOG = """examples:
 
 Exit status: 0 exceptions shown, 1 there are none, 2 usage or unreadable."""
 
+_INDENTED = 60  # columns of a page from which on there is room to indent
 _FULL = 3  # groups that `--tb auto` shows with their frames
 
 
@@ -74,7 +75,7 @@ def report(group: Group) -> dict[str, Any]:
 
 def _show(groups: list[Group], total: int, beyond: int, page: Page, args: argparse.Namespace) -> None:
     kinds = f" of {plural(len(groups), 'kind')}" if groups else ""
-    page.line(f"{page.paint(summary.title(args), 'bold')}: {plural(total, 'exception')}{kinds}")
+    page.sentence((summary.title(args), "bold"), (f": {plural(total, 'exception')}{kinds}", ""))
     first = min((group.first for group in groups if group.first is not None), default=0.0)
     last = max((group.last for group in groups if group.last is not None), default=0.0)
     for position, group in enumerate(groups[: args.top]):
@@ -87,35 +88,35 @@ def _show(groups: list[Group], total: int, beyond: int, page: Page, args: argpar
         rest = sum(group.count for group in groups[args.top :])
         more = plural(len(groups) - args.top, "kind")
         page.line()
-        page.line(page.paint(f"... and {more} more with {plural(rest, 'exception')} (-n shows more)", "dim"))
+        page.sentence((f"... and {more} more with {plural(rest, 'exception')} (-n shows more)", "dim"))
     if beyond:
-        page.line(page.paint(f"{plural(beyond, 'exception')} of further kinds are not grouped", "yellow"))
+        page.sentence((f"{plural(beyond, 'exception')} of further kinds are not grouped", "yellow"))
 
 
 def _show_group(group: Group, span: tuple[float, float], style: str, page: Page) -> None:
     levelno = max((levels.number(level) for level in group.levels), default=40)
     message = _one_line(group.message())
-    head = f"{group.count:>7,} × "
-    room = page.width - len(head) - len(kind(group.exc)) - 3
-    text = tables.cut(message, max(room, 20))
-    page.line(
-        page.paint(head, "bold") + page.level(clean(kind(group.exc)), max(levelno, 40)) + (f": {text}" if text else "")
-    )
+    count = f"{group.count:>7,} × " if page.width > _INDENTED else f"{group.count:,} × "
+    page.row((count, "bold"), (clean(kind(group.exc)), max(levelno, 40)), (f": {message}" if message else "", ""))
     if style == "line":
         raised = frames(group.exc)
         if raised:
-            page.line(f"{'':10}{_place(raised[-1], page)}")
+            _place(raised[-1], page)
     if style in ("short", "long"):
         _traceback(group.exc, style, page)
     if style != "no":
         for relation, inner in _unfolded(group.exc) if style != "long" else ():
             reason = f"{relation} {kind(inner)}: {_one_line(text_of(inner.get('message')))}"
-            page.line(f"{'':10}{page.paint(tables.cut(clean(reason), page.width - 11), 'magenta')}")
+            page.row((_indent(page), ""), (clean(reason), "magenta"))
             if style == "short":
                 _short(frames(inner), page)
             elif frames(inner):
-                page.line(f"{'':12}{_place(frames(inner)[-1], page)}")
+                _place(frames(inner)[-1], page, "  ")
     _who(group, span, page)
+
+
+def _indent(page: Page) -> str:
+    return " " * (10 if page.width > _INDENTED else 2)
 
 
 def _unfolded(exc: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -133,7 +134,7 @@ def _traceback(exc: dict[str, Any], style: str, page: Page) -> None:
     text = exc.get("text")
     if style == "long" and isinstance(text, str):
         for line in text.rstrip("\n").split("\n"):
-            page.line(f"{'':10}{clean(line)}")
+            page.line(f"{_indent(page)}{clean(line)}")
         return
     _short(frames(exc), page)
 
@@ -144,34 +145,36 @@ def _short(found: list[Frame], page: Page) -> None:
         shown = [*found[:3], None, *found[-8:]]
     for frame in shown:
         if frame is None:
-            page.line(page.paint(f"{'':10}... {plural(len(found) - 11, 'frame')} ...", "dim"))
+            page.line(page.paint(f"{_indent(page)}... {plural(len(found) - 11, 'frame')} ...", "dim"))
         else:
-            page.line(f"{'':10}{_place(frame, page)}")
+            _place(frame, page)
 
 
-def _place(frame: Frame, page: Page) -> str:
-    place = clean(frame.place)
-    line = f"in {clean(frame.func)}" + (f": {clean(frame.source)}" if frame.source else "")
-    line = tables.cut(line, max(20, page.width - 12 - len(place)))
-    return (
-        page.paint(place, "dim" if frame.library else "cyan") + " " + page.paint(line, "dim" if frame.library else "")
-    )
+def _place(frame: Frame, page: Page, more: str = "") -> None:
+    """Write a frame as one line; of a long path the end is kept."""
+    indent, place = _indent(page) + more, clean(frame.place)
+    room = page.width - len(indent)
+    if columns(place) > room:
+        place = "…" + cut(place[::-1], room)[:-1][::-1]
+    line = f" in {clean(frame.func)}" + (f": {clean(frame.source)}" if frame.source else "")
+    page.row((indent, ""), (place, "dim" if frame.library else "cyan"), (line, "dim" if frame.library else ""))
 
 
 def _who(group: Group, span: tuple[float, float], page: Page) -> None:
     names = sorted(group.processes, key=lambda name: -group.processes[name])
     shown = ", ".join(f"{clean(name) or '-'} {group.processes[name]:,}" for name in names[:3])
     more = f" and {plural(len(names) - 3, 'process')} more" if len(names) > 3 else ""
+    indent = _indent(page)
     if names != [""]:
-        page.line(page.paint(f"{'':10}in {shown}{more}", "dim"))
+        page.sentence((f"{indent}in {shown}{more}", "dim"))
     if group.first is None or group.last is None:
         return
     until = f" to {page.stamp(group.last)}" if group.last > group.first else ""
-    line = f"{'':10}{page.stamp(group.first)}{until}"
+    line = f"{indent}{page.stamp(group.first)}{until}"
     if group.count > 1 and span[1] > span[0] and page.width - len(line) > 14:
         room = min(40, page.width - len(line) - 4)
         line += "  " + spark(group.timeline.spread(*span, room), blocks=page.blocks)
-    page.line(page.paint(line, "dim"))
+    page.sentence((line, "dim"))
 
 
 def _one_line(text: str) -> str:

@@ -50,10 +50,8 @@ def _show(finding: Finding, page: Page, *, strict: bool, everything: bool) -> No
     records = finding.ledger.records + finding.text_records
     processes = len(books) + len(finding.all_texts())
     files = f" in {plural(len(finding.files), 'file')}" if len(finding.files) > 1 else ""
-    page.line(
-        page.paint(tables.clean(finding.path), "bold")
-        + f"{files}: {plural(records, 'record')} of {plural(processes, 'process')}"
-    )
+    counts = f"{files}: {plural(records, 'record')} of {plural(processes, 'process')}"
+    page.sentence((tables.clean(finding.path), "bold"), (counts, ""))
     page.line()
     if books:
         _show_books(books, page, everything=everything)
@@ -62,19 +60,19 @@ def _show(finding: Finding, page: Page, *, strict: bool, everything: bool) -> No
     _show_places(books, page)
     if books:
         produced, written, dropped, missing = totals(books)
-        page.line(
-            f"produced {number(produced)} = written {number(written)} + dropped {number(dropped)}"
-            + (page.paint(f" + missing {number(missing)}", "bad") if missing else "")
+        page.sentence(
+            (f"produced {number(produced)} = written {number(written)} + dropped {number(dropped)}", ""),
+            (f" + missing {number(missing)}" if missing else "", "bad"),
         )
     if finding.damaged:
         places = tables.clean("; ".join(finding.places))
-        page.line(page.paint(f"{plural(finding.damaged, 'damaged line')}: {places}", "yellow"))
+        page.sentence((f"{plural(finding.damaged, 'damaged line')}: {places}", "yellow"))
     for event, count in sorted(finding.ledger.notes.items()):
-        page.line(f"note {tables.clean(event)}: {plural(count, 'record')}")
+        page.sentence((f"note {tables.clean(event)}: {plural(count, 'record')}", ""))
     for sentence in unknowns(finding):
-        page.line(page.paint("not known: ", "dim") + sentence)
+        page.sentence(("not known: ", "dim"), (sentence, ""))
     bad = failures(finding, strict=strict)
-    page.line(page.paint("NOT COMPLETE: " + "; ".join(bad), "bad") if bad else page.paint("complete", "green"))
+    page.sentence(("NOT COMPLETE: " + "; ".join(bad), "bad") if bad else ("complete", "green"))
     page.line()
 
 
@@ -94,13 +92,14 @@ def _show_books(books: list[tuple[Life, Account]], page: Page, *, everything: bo
     page.table(
         ("process", "pid", "records", "seq", "dropped", "missing", "twice", "disorder", "end"),
         rows,
-        "<>>>>>>><",
+        "~>>>>>>><",
         ("cyan", "dim", "", "dim", "yellow", "bad", "bad", "yellow", "dim"),
+        drop=(8, 7, 3, 1, 6, 4, 2),
     )  # fmt: skip
     if len(shown) < len(books):
         rest = len(books) - len(shown)
         word = "without trouble" if not any(_troubled(*b) for b in books if b not in shown) else "more"
-        page.line(page.paint(f"... and {plural(rest, 'process')} {word} (--all lists them)", "dim"))
+        page.sentence((f"... and {plural(rest, 'process')} {word} (--all lists them)", "dim"))
     page.line()
 
 
@@ -124,12 +123,12 @@ def _show_texts(texts: list[TextLife], page: Page, *, everything: bool) -> None:
         for life in shown
     ]  # fmt: skip
     page.table(
-        ("process", "pid", "records", "dropped", "certified", "end"), rows, "<>>>><",
-        ("cyan", "dim", "", "yellow", "", "dim"),
+        ("process", "pid", "records", "dropped", "certified", "end"), rows, "~>>>><",
+        ("cyan", "dim", "", "yellow", "", "dim"), drop=(5, 1, 4, 3),
     )  # fmt: skip
     if len(shown) < len(texts):
         rest = plural(len(texts) - len(shown), "process")
-        page.line(page.paint(f"... and {rest} more (--all lists them)", "dim"))
+        page.sentence((f"... and {rest} more (--all lists them)", "dim"))
     page.line()
 
 
@@ -138,7 +137,7 @@ def _show_places(books: list[tuple[Life, Account]], page: Page) -> None:
     for life, account in books:
         for first, last in account.ranges if account.missing else ():
             if shown == 20:
-                page.line(page.paint("... and more gaps (--json lists them)", "dim"))
+                page.sentence(("... and more gaps (--json lists them)", "dim"))
                 page.line()
                 return
             before, after = life.times.get(first, ("", ""))
@@ -146,7 +145,7 @@ def _show_places(books: list[tuple[Life, Account]], page: Page) -> None:
             where = "at the end, " if first >= life.next else ""
             span = f"seq {number(first)}" if first == last else f"seq {number(first)}–{number(last)}"
             text = f"{tables.clean(life.process)}[{life.pid}]: {where}{span} missing{when}"
-            page.line(page.paint(text, "bad"))
+            page.sentence((text, "bad"))
             shown += 1
     if shown:
         page.line()

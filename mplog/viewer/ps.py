@@ -161,28 +161,28 @@ def _walk(lives: list[Life], indent: str, *, top: bool = True) -> Iterator[tuple
 
 def _show(rows: list[tuple[Life, str]], lives: list[Life], page: Page) -> None:
     died = sum(life.died for life in lives)
-    dead = page.paint(f", {number(died)} died", "red") if died else ""
+    dead = f", {number(died)} died" if died else ""
     running = sum(life.running for life in lives)
-    alive = page.paint(f", {number(running)} running", "green") if running else ""
-    page.line(f"{page.paint(plural(len(lives), 'process'), 'bold')}{alive}{dead}")
+    alive = f", {number(running)} running" if running else ""
+    page.sentence((plural(len(lives), "process"), "bold"), (alive, "green"), (dead, "red"))
     if not rows:
         return
     page.line()
     day = _same_day(lives, page)
     head = ("process", "pid", "records", "warn", "error", "start", "end", "lived", "how")
     cells = [_cells(life, indent, page, day) for life, indent in rows]
-    widths = [max(tables.columns(row[i]) for row in (head, *cells)) for i in range(len(head))]
-    align = "<>>>><<><"
-    page.line(page.paint(_join(head, widths, align), "dim"))
+    align = "~>>>>==><"
+    kept, widths = page.fitted([head, *cells], align, (7, 5, 6, 3, 1, 2, 4))
+    page.line(page.paint(tables.joined(head, kept, widths, align), "dim"))
     for (life, indent), row in zip(rows, cells, strict=True):
-        line = _join(row, widths, align)
+        line = tables.joined(row, kept, widths, align)
         page.line(page.paint(line, "red") if life.died else line)
         if life.died:
             _last_words(life, indent, page)
     if day:
         page.line()
         zone = "UTC" if page.utc else "local time"
-        page.line(page.paint(f"{day}, {zone}; a time in brackets is that of the last record", "dim"))
+        page.sentence((f"{day}, {zone}; a time in brackets is that of the last record", "dim"))
 
 
 def _cells(life: Life, indent: str, page: Page, day: str) -> tuple[str, ...]:
@@ -203,14 +203,6 @@ def _cells(life: Life, indent: str, page: Page, day: str) -> tuple[str, ...]:
 def _is_listener(life: Life) -> bool:
     """Tell whether a life is mplog's own, whose end nobody reports: it has written nothing but mplog's records."""
     return life.process == "mplog" and not life.last_msg
-
-
-def _join(row: tuple[str, ...], widths: list[int], align: str) -> str:
-    parts = []
-    for text, width, side in zip(row, widths, align, strict=True):
-        blanks = " " * (width - tables.columns(text))
-        parts.append(blanks + text if side == ">" else text + blanks)
-    return "  ".join(parts).rstrip()
 
 
 def _last_words(life: Life, indent: str, page: Page) -> None:

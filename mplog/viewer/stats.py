@@ -221,10 +221,13 @@ def _show(stats: Stats, page: Page, args: argparse.Namespace) -> None:
     page.title("levels")
     seconds = stats.timeline.seconds if stats.records > stats.untimed else 0.0
     most = max(stats.levels.values())
+    room, timed = page.width - 38, page.width >= 36
+    digits = 12 if timed else max(7, len(f"{most:,}"))
     for level, count in stats.ranked_levels():
-        bar = page.bar(count / most, 30)
-        text = f"  {tables.clean(level) or '-':<10}{count:>12,}  {rate(count, seconds):>10}  "
-        page.line((page.level(text, levels.number(level)) + page.level(bar, levels.number(level))).rstrip())
+        bar = page.bar(count / most, min(30, room)) if room >= 5 else ""
+        text = f"  {tables.clean(level) or '-':<10}{count:>{digits},}"
+        text += f"  {rate(count, seconds):>10}  " if timed else ""
+        page.row((text, levels.number(level)), (bar, levels.number(level)))
     for name, tally in (("process", stats.processes), ("logger", stats.loggers)):
         if tally.counts:
             _show_tally(name, tally, page, seconds, args.top)
@@ -236,15 +239,16 @@ def _show(stats: Stats, page: Page, args: argparse.Namespace) -> None:
 def _headline(stats: Stats, page: Page, name: str) -> None:
     seconds = stats.timeline.seconds if stats.records > stats.untimed else 0.0
     span = f" in {duration(seconds)}, {rate(stats.records, seconds)}" if seconds else ""
-    page.line(f"{page.paint(name, 'bold')}: {plural(stats.records, 'record')}{span}")
+    page.sentence((name, "bold"), (f": {plural(stats.records, 'record')}{span}", ""))
     facts = [
         (stats.exceptions, "exception", "red"), (stats.deaths, "death", "red"),
         (stats.dropped, "dropped record", "yellow"),
         (stats.damaged, "damaged line", "yellow"), (stats.untimed, "record without time", "dim"),
     ]  # fmt: skip
-    told = [page.paint(plural(count, noun), colour) for count, noun, colour in facts if count]
+    told = [(plural(count, noun), colour) for count, noun, colour in facts if count]
     if told:
-        page.line(", ".join(told))
+        commas = [(", ", "")] * len(told)
+        page.sentence(*[part for pair in zip(commas, told, strict=True) for part in pair][1:])
 
 
 def _show_tally(name: str, tally: Tally, page: Page, seconds: float, top: int) -> None:
@@ -260,13 +264,14 @@ def _show_tally(name: str, tally: Tally, page: Page, seconds: float, top: int) -
         for key, counts in ranked[:top]
     ]  # fmt: skip
     colours = ("cyan" if name == "process" else "", "", "dim", "yellow", "red", "green")
-    page.table((f"  {name}", "records", "rate", "warnings", "errors", ""), rows, "<>>>><", colours)
+    head = (f"  {name}", "records", "rate", "warnings", "errors", "")
+    page.table(head, rows, "~>>>>=", colours, drop=(5, 2, 3, 4))
     _rest(len(ranked) - top, sum(sum(c) for _, c in ranked[top:]) + tally.others, name, page)
 
 
 def _rest(more: int, count: int, noun: str, page: Page) -> None:
     if more > 0:
-        page.line(page.paint(f"  ... and {plural(more, noun)} more with {plural(count, 'record')}", "dim"))
+        page.sentence((f"  ... and {plural(more, noun)} more with {plural(count, 'record')}", "dim"))
 
 
 def _show_templates(stats: Stats, page: Page, top: int) -> None:
@@ -275,7 +280,7 @@ def _show_templates(stats: Stats, page: Page, top: int) -> None:
         (f"{t.count:>10,}", f"{t.count / stats.records:.1%}", t.level or "-", t.text() or "(empty)")
         for t in stats.templates.top(top)
     ]
-    page.table(("   records", "share", "level", "message"), rows, ">><<", ("", "dim", "", "cyan"))
+    page.table(("   records", "share", "level", "message"), rows, ">><<", ("", "dim", "", "cyan"), drop=(1, 2))
     shown = sum(t.count for t in stats.templates.top(top))
     _rest(len(stats.templates) - top, stats.records - shown, "message template", page)
 
@@ -287,7 +292,7 @@ def _show_sites(stats: Stats, page: Page, top: int) -> None:
         (f"{sum(counts):>10,}", f"{sum(counts) / stats.records:.1%}", f"{_short(file)}:{line} {func}")
         for (file, line, func), counts in ranked[:top]
     ]
-    page.table(("   records", "share", "place"), rows, ">><", ("", "dim", "cyan"))
+    page.table(("   records", "share", "place"), rows, ">>~", ("", "dim", "cyan"), drop=(1,))
     _rest(len(ranked) - top, sum(sum(c) for _, c in ranked[top:]) + stats.sites.others, "call site", page)
 
 

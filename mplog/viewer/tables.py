@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ _COLOURS = {
     "bad": "1;31",
 }  # fmt: skip
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_NARROW = 60  # columns below which sentences are wrapped at words
+_READABLE, _LEAST = 24, 4  # columns that a text keeps: while others can be left out for it, and in any case
 
 
 def clean(text: str) -> str:
@@ -35,7 +38,10 @@ class Page:
         self.stream = stream
         self.utc = utc
         self.colored = colours.wanted(color, stream.isatty())
-        self.width = max(40, shutil.get_terminal_size((100, 24)).columns if stream.isatty() else _given_width())
+        given = shutil.get_terminal_size((100, 24)).columns if stream.isatty() else _given_width()
+        self.known = given is not None
+        """Whether somebody looks at it in so many columns: then no row may be longer."""
+        self.width = max(20, given or 100)
         encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
         self.blocks = encoding.startswith("utf") or encoding == "cp65001"
 
@@ -48,6 +54,27 @@ class Page:
         if not self.colored or not colour or not text:
             return text
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+    def sentence(self, *parts: tuple[str, str]) -> None:
+        """Write (text, colour) as a line, or in several where the page is narrow."""
+        plain = "".join(text for text, _ in parts)
+        if not self.known or self.width >= _NARROW or columns(plain) < self.width:
+            self.line("".join(self.paint(text, colour) for text, colour in parts))
+            return
+        colour = parts[-1][1]
+        for line in textwrap.wrap(plain, self.width - 1, subsequent_indent="  "):
+            self.line(self.paint(line, colour))
+
+    def row(self, *parts: tuple[str, str | int]) -> None:
+        """Write (text, colour or level) as one line, cut to the width."""
+        out, room = "", self.width
+        for text, colour in parts:
+            shown = cut(text, room)
+            room -= columns(shown)
+            out += self.level(shown, colour) if isinstance(colour, int) else self.paint(shown, colour)
+            if shown != text:
+                break
+        self.line(out.rstrip())
 
     def title(self, text: str) -> None:
         """Write a heading with an empty line above it."""
@@ -80,38 +107,79 @@ class Page:
         return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
     def table(
-        self, head: Sequence[str], rows: Iterable[Sequence[str]], align: str, colours: Sequence[str] = ()
-    ) -> None:
-        """Write aligned columns; `align` has < or > for each; the last one is cut to the width.
+        self, head: Sequence[str], rows: Iterable[Sequence[str]], align: str, colours: Sequence[str] = (),
+        drop: Sequence[int] = (),
+    ) -> None:  # fmt: skip
+        """Write aligned columns; `align` has < or > for each, ~ if cut in the middle, = if never cut.
+
+        The last one is cut to the width; others only where `drop` is given and the width is known.
 
         Args:
             head: the names of the columns.
             rows: the cells, already text; control characters are escaped here.
             align: one character a column.
             colours: a colour name for each column, "" for none.
+            drop: the columns that are left out, one after the other, where there is no room for all.
         """
         cells = [[clean(cell) for cell in row] for row in rows]
-        widths = [max(columns(row[i]) for row in (list(head), *cells)) for i in range(len(head))]
-        room = self.width - sum(widths[:-1]) - 2 * (len(head) - 1) - 1
-        if align[-1] == "<" and widths[-1] > room:
-            widths[-1] = max(room, 12)
-        self.line(self.paint(_row(head, widths, align).rstrip(), "dim"))
+        kept, widths = self.fitted([list(head), *cells], align, drop)
+        self.line(self.paint(joined(head, kept, widths, align), "dim"))
         for row in cells:
-            parts = [_cell(text, width, side) for text, width, side in zip(row, widths, align, strict=True)]
+            parts = [_cell(row[i], widths[i], align[i]) for i in kept]
             parts[-1] = parts[-1].rstrip()
             if colours:
-                parts = [self.paint(part, colour) for part, colour in zip(parts, colours, strict=True)]
+                parts = [self.paint(part, colours[i]) for part, i in zip(parts, kept, strict=True)]
             self.line("  ".join(parts).rstrip())
 
+    def fitted(self, rows: Sequence[Sequence[str]], align: str, drop: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Return which columns there is room for, and how wide each column is."""
+        widths = [max(columns(row[i]) for row in rows) for i in range(len(align))]
+        kept = list(range(len(align)))
+        if drop and self.known:
+            whole = sum(widths) + 2 * (len(widths) - 1) <= self.width
+            return (kept, widths) if whole else _fitted(kept, widths, align, self.width - 1, drop)
+        room = self.width - sum(widths[:-1]) - 2 * (len(align) - 1) - 1
+        if align[-1] in "<~" and widths[-1] > room:
+            widths[-1] = min(widths[-1], max(room, _READABLE))
+        return kept, widths
 
-def _row(cells: Sequence[str], widths: Sequence[int], align: str) -> str:
-    return "  ".join(_cell(text, width, side) for text, width, side in zip(cells, widths, align, strict=True))
+
+def _fitted(
+    kept: list[int], widths: list[int], align: str, width: int, drop: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """Cut texts while they stay readable, then leave columns out, then cut texts more."""
+    for gone in (None, *drop):
+        kept = [i for i in kept if i != gone]
+        found = _shrunk(kept, widths, align, width, _READABLE)
+        if found is not None:
+            return kept, found
+    found = _shrunk(kept, widths, align, width, _LEAST)
+    return kept, widths if found is None else found
+
+
+def _shrunk(kept: list[int], widths: list[int], align: str, width: int, least: int) -> list[int] | None:
+    """Return the widths with texts cut, the widest first, so that a row fits; None if it does not."""
+    found = list(widths)
+    texts = [i for i in kept if align[i] in "<~"]
+    over = sum(found[i] for i in kept) + 2 * (len(kept) - 1) - width
+    while over > 0:
+        widest = max(texts, key=found.__getitem__, default=None)
+        if widest is None or found[widest] <= least:
+            return None
+        found[widest] -= 1
+        over -= 1
+    return found
+
+
+def joined(cells: Sequence[str], kept: Sequence[int], widths: Sequence[int], align: str) -> str:
+    """Return a row of a table."""
+    return "  ".join(_cell(cells[i], widths[i], align[i]) for i in kept).rstrip()
 
 
 def _cell(text: str, width: int, side: str) -> str:
     size = columns(text)
     if size > width:
-        text = cut(text, width)
+        text = cut_middle(text, width) if side == "~" else cut(text, width)
         size = columns(text)
     blanks = " " * (width - size)
     return blanks + text if side == ">" else text + blanks
@@ -129,15 +197,30 @@ def cut(text: str, width: int) -> str:
     """Return text shortened to so many terminal columns, with an ellipsis where something is missing."""
     if columns(text) <= width:
         return text
-    text = text[: max(width - 1, 0)]
+    if width < 1:
+        return ""
+    text = text[: width - 1]
     while columns(text) > width - 1:
         text = text[:-1]
     return text + "…"
 
 
-def _given_width() -> int:
+def cut_middle(text: str, width: int) -> str:
+    """Return text shortened in its middle: of names and places the end tells more than that."""
+    if columns(text) <= width:
+        return text
+    if width < 2:
+        return cut(text, width)
+    head = cut(text, (width + 1) // 2)
+    end = text[len(text) - (width - columns(head)) :]
+    while columns(head) + columns(end) > width:
+        end = end[1:]
+    return head + end
+
+
+def _given_width() -> int | None:
     given = os.environ.get("COLUMNS", "")
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 5 and int(given) else 100
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 5 and int(given) else None
 
 
 def number(value: float) -> str:

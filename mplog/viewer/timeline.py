@@ -127,21 +127,21 @@ def milliseconds(time: float) -> int:
 
 def draw(timeline: Timeline, page: Page, *, height: int = 6) -> None:
     """Draw a histogram over time that fits the page, with a line of its own for warnings and errors."""
-    label = 9
+    label = 9 if page.width > 40 else 7
     start, step, found = timeline.columns(page.width - label - 2)
     if not found:
         return
     spread = max(1, min(8, (page.width - label - 2) // len(found)))
     top = max(sum(counts) for counts in found)
     for row in range(height, 0, -1):
-        name = f"{top:,}" if row == height else "0" if row == 1 else ""
+        name = (f"{top:,}" if top < 1_000_000 else f"{top}") if row == height else "0" if row == 1 else ""
         page.line(page.paint(f"{name:>{label}} ", "dim") + _bars(found, row, height, top, spread, page))
     for kind, word, colour in ((1, "warning", "yellow"), (2, "error", "red")):
         most = max(counts[kind] for counts in found)
         if most:
             marks = "".join(_mark(counts[kind] / most, page.blocks) * spread for counts in found)
             page.line(page.paint(f"{word:>{label}} ", "dim") + page.paint(marks.rstrip(), colour))
-    _axis(start, step, len(found), spread, label, page)
+    _axis(start, step, len(found) * spread, len(found), label, page)
 
 
 def _bars(found: list[list[int]], row: int, height: int, top: int, spread: int, page: Page) -> str:
@@ -175,15 +175,16 @@ def spark(counts: list[int], *, blocks: bool = True) -> str:
     return "".join(_mark(count / most, blocks) if count else "·" if blocks else "." for count in counts)
 
 
-def _axis(start: float, step: float, count: int, spread: int, label: int, page: Page) -> None:
-    width = count * spread
+def _axis(start: float, step: float, width: int, count: int, label: int, page: Page) -> None:
     left = page.stamp(start, seconds=step >= 1)
     right = page.stamp(start + count * step, seconds=step >= 1)[11:]
     unit = f"{step:g} s" if step < 60 else f"{step / 60:g} min" if step < 3600 else f"{step / 3600:g} h"
-    middle = f"a column: {unit}"
     if step >= 86400:
         right, unit = page.stamp(start + count * step, seconds=True)[:10], f"{step / 86400:g} d"
-        middle = f"a column: {unit}"
+    middle = f"a column: {unit}"
+    if page.known and len(left) + len(right) + 2 > page.width - label - 2:
+        left = left[11:] if step < 86400 else left[:10]
     room = width - columns(left) - columns(right)
     gap = middle.center(room) if room >= len(middle) + 2 else " " * max(room, 2)
-    page.line(" " * (label + 1) + page.paint(f"{left}{gap}{right}", "dim"))
+    both = f"{left}{gap}{right}"
+    page.row((" " * (label + 1), ""), (both if len(both) < page.width - label else left, "dim"))

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from viewer_command import environment, mplog
 
 from mplog.viewer import longlines
 from mplog.viewer.longlines import END, Lines, left_out, shortened
 from mplog.viewer.parsing import Parser
 from mplog.viewer.walk import blocks_back
-from tests.viewer.viewer_command import environment, mplog
 
 LIMIT = 60_000_000
 NOTE = "bytes left out"
