@@ -750,3 +750,31 @@ def test_a_worker_does_not_import_what_checks():
         "difflib",
     }
     assert parents_only.isdisjoint(json.loads(done.stdout))
+
+
+class Unprintable:
+    def __repr__(self):
+        raise RuntimeError("no words for it")
+
+
+@pytest.mark.parametrize(
+    "name", ["file", "level", "max_bytes", "format", "handlers", "redact", "spool", "config", "mode"]
+)
+def test_a_value_that_cannot_be_looked_at_is_refused_like_others(name):
+    """Whatever `setup` is given that is wrong is a `ConfigError` with the name, also what has no `repr`."""
+    with pytest.raises(ConfigError, match=f"`{name}`.*[.]$"):
+        load({name: Unprintable()}, environ={})
+
+
+@pytest.mark.parametrize("name", ["level", "max_bytes", "backup_count", "quota"])
+def test_thousands_of_digits_are_no_number(name):
+    """Python itself turns no more than 4,300 digits into a number."""
+    with pytest.raises(ConfigError, match=rf"`{name}` is '99.*cut.*99', which cannot be used .*[.]$"):
+        load({name: "9" * 5000}, environ={})
+
+
+@pytest.mark.parametrize("name", ["file", "spool", "config"])
+def test_a_path_with_a_lone_surrogate_is_refused(name):
+    """A character that no path can hold is said as such, not as an error of encoding."""
+    with pytest.raises(ConfigError, match=f"`{name}` is '.ud800'.*surrogates not allowed"):
+        load({name: "\ud800"}, environ={})

@@ -114,6 +114,12 @@ def _absolute(value: object, name: str) -> str:
         raise ConfigError(f"`{name}` is {value!r}, which is a path of bytes; use `os.fsdecode` on it.")
     if not path.strip():
         raise ConfigError(f"`{name}` is {value!r}, which is empty; use a path such as 'app.log', or None for none.")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"`{name}` is {value!r}, which holds a character that no path can hold ({error.reason}); use another."
+        ) from error
     if "\0" in path:
         raise ConfigError(f"`{name}` is {value!r}, which holds a NUL character; use a path without it.")
     try:

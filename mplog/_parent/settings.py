@@ -21,7 +21,7 @@ from mplog._parent.parse import (
     parse_size,
 )
 from mplog._parent.paths import check_directory_is_private, check_file, check_spool
-from mplog.exceptions import ConfigError
+from mplog.exceptions import ConfigError, MplogError
 
 __all__ = ["CAPTURES", "CHECKS", "collect"]
 
@@ -156,11 +156,12 @@ def collect(given: Mapping[str, object], environ: Mapping[str, str]) -> dict[str
 
 
 def _checked(layers: Layers) -> dict[str, Any]:
-    fields = {key: check(*layers[key]) for key, check in CHECKS.items() if key in layers}
+    fields = {key: _check(check, *layers[key]) for key, check in CHECKS.items() if key in layers}
     file = fields.get("file")
     if "format" in layers:
         value, name = layers["format"]
-        fields["format"] = check_format(value, file, fields.get("style", "%"), name)
+        style = fields.get("style", "%")
+        fields["format"] = _check(lambda value, name: check_format(value, file, style, name), value, name)
     else:
         fields["format"] = auto_format(file)
     if file is not None and not fields.get("allow_insecure_dir"):
@@ -174,6 +175,21 @@ def _checked(layers: Layers) -> dict[str, Any]:
     if live:
         fields["listener"] = "thread"
     return fields
+
+
+def _check(check: Callable[[Any, str], Any], value: object, name: str) -> Any:
+    """Return what a check makes of a value; what it cannot even look at is as wrong as what it refuses."""
+    try:
+        return check(value, name)
+    except MplogError:
+        raise
+    except Exception as error:  # lone surrogates, thousands of digits, a `__repr__` that raises
+        from mplog._shared.values import cut, safe_repr
+
+        raise ConfigError(
+            f"`{name}` is {cut(safe_repr(value), 200)}, which cannot be used ({type(error).__name__}: {error}); "
+            "see `help(mplog.setup)` for what it takes."
+        ) from error
 
 
 def _from_environment(environ: Mapping[str, str]) -> Layers:
@@ -194,13 +210,15 @@ def _from_source(source: object, name: str) -> Layers:
     if isinstance(source, Mapping):
         return _from_table(source, name)
     if not isinstance(source, (str, os.PathLike)):
-        raise ConfigError(f"`{name}` is {source!r}; use the path of a TOML or JSON file, or a dict.")
+        from mplog._shared.values import safe_repr
+
+        raise ConfigError(f"`{name}` is {safe_repr(source)}; use the path of a TOML or JSON file, or a dict.")
     path = os.path.expanduser(os.fsdecode(source))
     try:
         with open(path, "rb") as stream:
             text = stream.read()
-    except OSError as error:
-        reason = error.strerror or error
+    except (OSError, ValueError) as error:  # ValueError: a NUL character, a lone surrogate
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"`{name}` is {path!r}, which cannot be read ({reason}); correct the path.") from error
     return _from_table(_parsed(text, path, name), os.path.basename(path))
 
