@@ -11,6 +11,7 @@
                   terminal       FIFO: console lines for a process with progress bars, see `router`
                   progress.*     how far loops are, see `slots`
                   journals/      owner files and segments
+                  others/        those of processes that have given up root
 
 Everything in it can be read with `cat`. Directories are 0700, files 0600, owned by the user, no links followed.
 """
@@ -30,9 +31,11 @@ except ImportError:
     from hashlib import blake2b
 
 from mplog._shared import lock
-from mplog._shared.held import make_directory, open_private
+from mplog._shared.held import Held, make_directory, open_private
 from mplog.exceptions import SpoolError
 
+BOX = "mplog-journals"
+"""The directory for the journals of processes that have given up root, in `others`."""
 SYSTEM_UIDS = 1000
 """Users below are system users, whose /dev/shm entries logind leaves alone (logind.conf, RemoveIPC=)."""
 
@@ -103,6 +106,10 @@ class Spool:
         self.journal_directories = [self.journals]
         if second:
             self.journal_directories.append(os.path.join(second, "journals"))
+        self._way: Held | None = None
+        self._box = os.path.join(path, "others", BOX)
+        if os.geteuid() == 0:
+            self.journal_directories.append(self._box)
         self.lock_path = path + ".lock"
         self.listener_lock = os.path.join(path, "listener.lock")
 
@@ -118,16 +125,41 @@ class Spool:
         """
         for path in (os.path.dirname(self.path), self.path, self.journals):
             private_directory(path)
+        if os.geteuid() == 0:
+            _open_box(self._box)
         with contextlib.suppress(FileExistsError):
             os.mkfifo(self.file("wake"), 0o600)
             os.chmod(self.file("wake"), 0o600)
 
+    def keep_way(self) -> None:
+        """Keep a way to a directory in which this process may make its journal when it has given up root.
+
+        Others may make files there (never list, read or remove those of somebody else), but nobody comes to it by its
+        name, through directories that are root's alone: only by the descriptor, which children inherit.
+        """
+        if os.geteuid() == 0 and self._way is None:
+            with contextlib.suppress(OSError, AttributeError):
+                flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._way = Held(os.open(os.path.dirname(self._box), flags))
+
+    def leave_way(self) -> None:
+        """Give the descriptor back."""
+        way, self._way = self._way, None
+        if way is not None:
+            way.close()
+
+    def writable_directories(self) -> list[str]:
+        """Return where this process may begin journals and segments, best first."""
+        # The name at its end is in no directory that the application may have opened by this number meanwhile.
+        way = [f"/proc/self/fd/{self._way.fd}/{BOX}"] if self._way is not None else []
+        return [path for path in self.journal_directories if path != self._box] + way
+
     def revive(self, directory: str) -> None:
         """Make a directory of journals again that somebody removed; never raises."""
         with contextlib.suppress(OSError):
-            if directory == self.journals:
+            if directory in (self.journals, self._box):
                 self.create()
-            elif self.second:
+            elif self.second and directory == os.path.join(self.second, "journals"):
                 for path in (os.path.dirname(self.second), self.second, directory):
                     private_directory(path)
 
@@ -290,19 +322,28 @@ def private_directory(path: str) -> None:
         raise SpoolError(errno.EACCES, f"`spool` {path!r} is not writable; set another `spool`.")
 
 
+def _open_box(path: str) -> None:
+    """Make the directory in which processes that were root make their journals."""
+    for directory, mode in ((os.path.dirname(path), 0o711), (path, 0o1733)):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(directory, 0o700)
+            os.chmod(directory, mode)  # whatever the umask
+
+
 def _age(path: str) -> float:
     return time.time() - os.stat(path, follow_symlinks=False).st_mtime
 
 
 def remove_tree(path: str) -> None:
     """Remove one session's directory; what is missing already is fine, and what is in use stays."""
-    with contextlib.suppress(OSError):
-        os.rmdir(os.path.join(path, "journals"))
+    for name in ("journals", f"others/{BOX}", "others"):
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.join(path, name))
     try:
         names = os.listdir(path)
     except OSError:
         return
-    if "journals" in names:
+    if "journals" in names or "others" in names:
         return
     # The session's own file last: a listener that is killed in here is started again, and finds what to do.
     for name in sorted(names, key=lambda name: name == "session.json"):

@@ -89,6 +89,7 @@ class Worker:
         self.config = config
         self.rank = rank
         self.spool = handle.spool()
+        self.spool.keep_way()
         self.failures = 0
         self._failed = ""
         self._counted = 0
@@ -112,7 +113,7 @@ class Worker:
         """Make this process known to the session, without a journal yet."""
         with self._lock:
             if self._owner is None:
-                directories = self.spool.journal_directories
+                directories = self.spool.writable_directories()
                 who = {**identity(), "obeys": control.expects_signal()}
                 try:
                     owner = Owner(directories, who)
@@ -144,7 +145,7 @@ class Worker:
                 config = self.config
                 journal = JournalWriter(
                     owner.journal,
-                    self.spool.journal_directories,
+                    self.spool.writable_directories(),
                     Policy(config.quota, config.overflow, config.block_timeout),
                     drop_line=drop_line,
                     on_drop=owner.note_drops,
@@ -255,6 +256,7 @@ class Worker:
             if self._owner is not None:
                 self._owner.release()
             self.journal = self._owner = None
+            self.spool.leave_way()
             with contextlib.suppress(Exception):
                 self.spool.wake()
 
