@@ -20,6 +20,8 @@ _TIME = (
     "Timestamp",
     "eventTime",
     "created",
+    "timeUnixNano",
+    "observedTimeUnixNano",
 )
 _LEVEL = (
     "level",
@@ -66,6 +68,7 @@ _EXC = (
     "exception.stacktrace",
 )
 
+_INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 _PINO = {10: 5, 20: 10, 30: 20, 40: 30, 50: 40, 60: 50}
 
 
@@ -110,7 +113,41 @@ def _unwrap(data: dict[str, Any]) -> dict[str, Any]:
                     data.update({f"{flat}.{n}": v for n, v in _flat(item)})
                 else:
                     data.setdefault(flat, item)
+    _place(data)
+    if isinstance(body := data.get("body"), dict):
+        data["body"] = _otlp(body)
+    if _is_pairs(pairs := data.get("attributes")):
+        del data["attributes"]
+        for pair in pairs:
+            data.setdefault(pair["key"], _otlp(pair["value"]))
     return data
+
+
+def _place(data: dict[str, Any]) -> None:
+    """Take slog's `source` apart into file, line and function."""
+    source = data.get("source")
+    if isinstance(source, dict) and {"file", "line"} <= source.keys() <= {"file", "line", "function"}:
+        del data["source"]
+        for name, value in source.items():
+            data.setdefault(name, value)
+
+
+def _is_pairs(value: object) -> bool:
+    """Say whether this is a list of OTLP's key-value pairs."""
+    return isinstance(value, list) and all(
+        isinstance(pair, dict) and isinstance(pair.get("key"), str) and "value" in pair for pair in value
+    )
+
+
+def _otlp(value: Any) -> Any:
+    """Return the value in OTLP's envelope, such as `{"stringValue": "x"}`; anything else unchanged."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, inner),) = value.items()
+        if name == "intValue" and isinstance(inner, str) and _INTEGER.fullmatch(inner):
+            return int(inner)
+        if name in ("stringValue", "intValue", "doubleValue", "boolValue", "bytesValue"):
+            return inner
+    return value
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
 
 STANDARD = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
@@ -20,6 +22,7 @@ NUMBERS: dict[str, int] = {
 
 SHORT = {"t": 5, "d": 10, "i": 20, "n": 25, "w": 30, "e": 40, "c": 50, "f": 50}
 
+_BETWEEN = re.compile(r"(DEBUG|INFO|WARN|ERROR)([+-]\d{1,3})", re.ASCII)
 _seen: dict[str, int] = dict(NUMBERS)
 
 
@@ -35,6 +38,9 @@ def _learn(name: str) -> int:
     if found is None:
         digits = upper[6:] if upper.startswith("LEVEL ") else ""
         found = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else 0
+        between = _BETWEEN.fullmatch(upper)  # slog: its levels are 4 apart, logging's 10
+        if between is not None:
+            found = max(1, NUMBERS[between[1]] + int(between[2]) * 10 // 4)
     if len(_seen) < 1000:
         _seen[name] = found
     return found

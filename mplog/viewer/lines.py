@@ -119,6 +119,8 @@ def own_record(data: dict[str, Any], raw: bytes, offset: int, source: str) -> Re
     stamp, level, msg = data.get("time"), data.get("level"), data.get("msg")
     if type(stamp) is not str or type(level) is not str or type(msg) is not str:
         return None
+    if "file" not in data and type(data.get("source")) is dict:  # slog's place, in its spelling
+        return None
     del data["time"], data["level"], data["msg"]
     levelno = _own_level(data, level) if "levelno" in data else levels.number(level)
     logger, process, thread, file, func = (

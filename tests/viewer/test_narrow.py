@@ -11,7 +11,6 @@ from viewer_command import GOLDEN, mplog
 
 from mplog.viewer.tables import columns, cut, cut_middle
 
-
 SENTENCE = re.compile("^(not known: |NOT COMPLETE|2026-11-22, local time)|damaged lines?: ")
 
 
@@ -21,9 +20,8 @@ def wide(tmp_path: Path) -> Path:
     sample = SampleLog()
     for number in range(60):
         name = "数据工作进程-数据工作进程" if number % 3 else f"a-very-long-name-of-a-process-pool-{number % 2}"
-        sample.add(
-            "文字 " * 30 + f"{number}", process=name, pid=number % 3 + 7, logger="a.logger." * 9, level="ERROR" if number % 7 else "INFO"
-        )
+        level = "ERROR" if number % 7 else "INFO"
+        sample.add("文字 " * 30, process=name, pid=number % 3 + 7, logger="a.logger." * 9, level=level)
     return sample.write(tmp_path / "app.json")
 
 
