@@ -116,9 +116,8 @@ def _unwrap(data: dict[str, Any]) -> dict[str, Any]:
     _place(data)
     if isinstance(body := data.get("body"), dict):
         data["body"] = _otlp(body)
-    if _is_pairs(pairs := data.get("attributes")):
-        del data["attributes"]
-        for pair in pairs:
+    if _is_pairs(data.get("attributes")):
+        for pair in data.pop("attributes"):
             data.setdefault(pair["key"], _otlp(pair["value"]))
     return data
 

@@ -57,7 +57,7 @@ def test_levels_between_the_standard_ones(tmp_path: Path) -> None:
     path = tmp_path / "app.json"
     names = ["DEBUG-4", "DEBUG", "INFO", "INFO+2", "WARN", "ERROR+4"]
     path.write_text("".join(f'{{"time":"2026-11-22T11:11:11Z","level":"{name}","msg":"m"}}\n' for name in names))
-    for option, shown in (
+    for option, expected in (
         ("info..warning", names[2:5]),
         ("notice", names[3:]),
         ("c", names[5:]),
