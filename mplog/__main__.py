@@ -40,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         gc.disable()
     if sys.stderr is None:  # closed: what is said there must not get into the output
         sys.stderr = open(os.devnull, "w")
+    from mplog.exceptions import MplogError
     from mplog.viewer.exceptions import ViewerError
     from mplog.viewer.output import clear_progress, say
 
@@ -51,6 +52,9 @@ def main(argv: list[str] | None = None) -> int:
         clear_progress()
         say(error.sentence)
         return error.exit_code
+    except MplogError as error:  # `demo` was given a log that cannot be written
+        say(str(error))
+        return 2
     except Exception as error:
         # What is wrong in a file must not look like a crash; what is wrong here must be reported.
         if isinstance(error, BrokenPipeError):

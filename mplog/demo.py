@@ -57,10 +57,13 @@ def run(options: argparse.Namespace) -> int:
     library = sysconfig.get_path("stdlib")
     paths = _sources(library)
     file = options.file or _free_name()
-    _say(f"Counting the lines and words of {len(paths):,} files in {library}")
-    victim = "" if options.no_kill else "; one of them will be killed"
-    _say(f"with a pool of {jobs} workers that all log to {file}{victim}.\n")
-    with mplog.setup(file, console=False, level="info,mplog=debug") as session:
+    before = os.path.getsize(file) if os.path.isfile(file) else 0
+    # What the environment says of these holds for other logs: this one is read as one file of JSON lines.
+    plain = {"format": "json", "max_bytes": 0, "rotate_every": 0}
+    with mplog.setup(file, console=False, level="info,mplog=debug", **plain) as session:
+        _say(f"Counting the lines and words of {len(paths):,} files in {library}")
+        victim = "" if options.no_kill else "; one of them will be killed"
+        _say(f"with a pool of {jobs} workers that all log to {file}{victim}.\n")
         started = time.monotonic()
         log.info("counting %d files in %s with %d workers", len(paths), library, jobs)
         counted, killed = count_all(paths, jobs, kill=not options.no_kill)
@@ -75,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     logged[_me()] += 3 if killed else 2
     if killed:
         logged[killed] += 1
-    complete = _ledger(file, logged, killed)
+    complete = _ledger(file, before, logged, killed)
     _next(file)
     return 0 if complete else 1
 
@@ -178,12 +181,13 @@ def _draw(done: int, total: int) -> None:
     os.write(sys.stdout.fileno(), f"\r  [{bar:.<{width}}] {done:,} of {total:,} files ".encode())
 
 
-def _ledger(file: str, logged: Counter[Worker], killed: Worker | None) -> bool:
-    """Print who wrote how many records, read from the log; return whether none is missing."""
+def _ledger(file: str, before: int, logged: Counter[Worker], killed: Worker | None) -> bool:
+    """Print who wrote how many records, read from the log behind `before`; return whether none is missing."""
     written: dict[int, list[int]] = {worker.pid: [] for worker in logged}
     with open(file, "rb") as opened:
+        opened.seek(before)
         for line in opened:
-            record = json.loads(line)
+            record = json.loads(line) if line.strip() else {"logger": ""}
             if record["logger"] == log.name:
                 written.setdefault(record["pid"], []).append(record["seq"])
     _say(f"{'process':<22}{'pid':>8}{'logged':>9}{'in the log':>12}{'missing':>9}")

@@ -97,6 +97,36 @@ def test_its_pool_works_under_each_start_method(start_method, tmp_path):
         assert "none is missing" in done.stdout
 
 
+def run_demo(*options: object, directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mplog", "demo", "-j", "2", *map(str, options)],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **variables},
+    )
+
+
+def test_a_log_that_is_there_already_is_appended_to(tmp_path):
+    """What the log held before is no part of the proof, whatever it is called and the environment says."""
+    (tmp_path / "app.log").write_text("half a line of another program")
+    for variables in ({"MPLOG_MAX_BYTES": "9999"}, {"MPLOG_TRACEBACK": "1", "MPLOG_FORMAT": "text"}):
+        done = run_demo("app.log", directory=tmp_path, **variables)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "none is missing, none is there twice" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["app.log"]
+
+
+def test_a_log_that_cannot_be_is_refused_in_one_sentence(tmp_path):
+    """A wrong name is a mistake of the caller: nothing to report, and nothing was begun."""
+    done = run_demo(tmp_path, directory=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"mplog: `file` is '{tmp_path}', which is a directory; use a file in it, '{tmp_path}/app.log'.\n"
+    )
+
+
 def test_interrupting_it_ends_the_pool(tmp_path):
     """Ctrl-C in the middle of much work ends the demo and its workers without a traceback."""
     program = (

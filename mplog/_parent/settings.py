@@ -32,7 +32,7 @@ _SWITCHES: Final = {
     **dict.fromkeys(("0", "false", "no", "none"), "off"),
 }
 # Read by other parts of mplog themselves.
-_OTHER_VARIABLES: Final = ("MPLOG_SESSION", "MPLOG_CONFIG", "MPLOG_PAGER", "MPLOG_JOBS")
+_OTHER_VARIABLES: Final = ("MPLOG_SESSION", "MPLOG_CONFIG", "MPLOG_PAGER", "MPLOG_JOBS", "MPLOG_TRACEBACK")
 Layers = dict[str, tuple[object, str]]
 
 
