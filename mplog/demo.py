@@ -187,8 +187,7 @@ def _ledger(file: str, before: int, logged: Counter[Worker], killed: Worker | No
     with open(file, "rb") as opened:
         opened.seek(before)
         for line in opened:
-            record = json.loads(line) if line.strip() else {"logger": ""}
-            if record["logger"] == log.name:
+            if line.strip() and (record := json.loads(line))["logger"] == log.name:
                 written.setdefault(record["pid"], []).append(record["seq"])
     _say(f"{'process':<22}{'pid':>8}{'logged':>9}{'in the log':>12}{'missing':>9}")
     for worker in sorted(logged, key=lambda worker: worker.pid):
