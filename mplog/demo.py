@@ -91,7 +91,10 @@ def count_all(paths: list[str], jobs: int, *, kill: bool) -> tuple[list[Counted]
     third = len(paths) // 3
     killed = None
     ours, theirs = multiprocessing.Pipe(duplex=False)
+    # Its workers, and the thread that replaces them, never get Ctrl-C: one that ends with a lock held stops the others.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     with multiprocessing.Pool(jobs, _begin, (theirs,)) as pool:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         first = pool.imap_unordered(count, paths[:third])
         if kill:
             pool.apply_async(_await_death, (paths[third],))  # is lost, so the file comes once more

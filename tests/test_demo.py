@@ -147,6 +147,24 @@ def test_interrupting_it_ends_the_pool(tmp_path):
     assert (process.returncode, errors) == (130, "")
 
 
+def test_its_workers_never_get_ctrl_c(program):
+    """One that is interrupted while it holds a lock of the pool stops the others: each begins with SIGINT held."""
+    done = program("""
+        import signal
+        from mplog import demo
+
+        def look(path):
+            return demo.Counted(demo._me(), int(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])), 0)
+
+        demo.count = look
+        look.__module__, look.__qualname__ = "mplog.demo", "count"
+        counted, killed = demo.count_all(["x"] * 90, 2, kill=True)
+        assert len({found.worker for found in counted} | {killed}) > 1
+        print(sum(found.lines for found in counted), look("").lines)
+    """)
+    assert done.out.splitlines()[-1] == "90 0"
+
+
 def test_it_says_where_the_log_is_and_what_to_type_next(shown):
     """The commands it names at the end are there and like the log."""
     directory, out = shown
