@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+_MOST_SEQ = 1 << 62  # no process logs so often; larger ones do not fit into 8 bytes
 _SHOWN_GAPS = 100  # gaps per life whose neighbouring times are kept for the report
 
 
@@ -240,7 +241,7 @@ class Ledger:
         if seq == 0 and line.logger in ("stdout", "stderr"):
             self.output += 1
             return
-        if pid is None or seq is None or seq < 1:
+        if pid is None or seq is None or not 0 < seq < _MOST_SEQ:
             self.unnumbered[line.process] = self.unnumbered.get(line.process, 0) + 1
             return
         life = self._current.get(pid)

@@ -5,6 +5,7 @@ Runs in the command `mplog`.
 
 from __future__ import annotations
 
+import contextlib
 import glob as _glob
 import os
 import select
@@ -22,6 +23,7 @@ from mplog.viewer.merging import merged
 from mplog.viewer.parsing import Parser
 
 BLOCK = 1 << 19
+_MANY = 100  # logs that any system opens at once
 SUFFIXES = (".log", ".json", ".jsonl", ".ndjson")
 
 
@@ -44,14 +46,30 @@ def expand(paths: list[str], *, rotated: bool = False) -> list[Source]:
         for name in _names(path):
             if name not in found:
                 found[name] = Source(name, (name,) if name == "-" else _files(name, rotated))
+    if len(found) > _MANY:
+        _allow_files(len(found))
     return list(found.values())
+
+
+def _allow_files(count: int) -> None:
+    """Raise the limit of open files as far as it may be: to merge logs by time, all of them are open at once."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = count + _MANY if hard == resource.RLIM_INFINITY else min(hard, count + _MANY)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _names(path: str) -> list[str]:
     if path == "-":
         return ["-"]
     if os.path.isdir(path):
-        names = sorted(n for n in os.listdir(path) if not n.startswith(".") and n.endswith(SUFFIXES))
+        try:
+            names = sorted(n for n in os.listdir(path) if not n.startswith(".") and n.endswith(SUFFIXES))
+        except OSError as error:
+            raise ViewerError(f"{path}: {error.strerror}") from None
         if not names:
             raise ViewerError(f"{path}: no log in this directory; logs end in {', '.join(SUFFIXES)}")
         return [os.path.join(path, name) for name in names]

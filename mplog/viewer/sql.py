@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import sys
 import tempfile
@@ -120,7 +121,10 @@ class _Portion:
         self._size = self._longest = 0
 
     def add(self, row: dict[str, Any]) -> None:
-        line = _encode(row)
+        try:
+            line = _encode(row)
+        except (UnicodeError, OverflowError):  # lone surrogates, which DuckDB does not take either
+            line = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")
         self._lines.append(line)
         self._size += len(line)
         self._longest = max(self._longest, len(line))

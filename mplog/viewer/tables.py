@@ -16,6 +16,7 @@ import msgspec
 
 from mplog.viewer import colours, escapes
 from mplog.viewer.exceptions import ViewerError
+from mplog.viewer.values import json_text
 
 _COLOURS = {
     "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "magenta": "35",
@@ -262,8 +263,9 @@ def rfc3339(time: float | None) -> str | None:
 
 def print_json(value: Any, stream: TextIO | None = None) -> None:
     """Write one JSON object, indented: for programs, and still readable."""
-    text = escapes.escape_json(msgspec.json.encode(value).decode("utf-8", "backslashreplace"))
-    text = msgspec.json.format(text, indent=2)
+    text = json_text(value)
+    with contextlib.suppress(msgspec.MsgspecError):
+        text = msgspec.json.format(text, indent=2)
     write(text + "\n", stream or sys.stdout)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
 from mplog.viewer.cursors import Place, is_file_of, place_of
+from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
 from mplog.viewer.longlines import Lines
 from mplog.viewer.output import say
@@ -62,7 +64,9 @@ class Tail:
     def _open(self) -> bool:
         try:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise ViewerError(f"{self.path}: {error.strerror}; follow fewer logs, or see ulimit -n") from None
             self._fd = -1
         return self._fd >= 0
 

@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
-import msgspec
-
-from mplog.viewer.escapes import escape, escape_json, escape_lines
+from mplog.viewer.escapes import escape, escape_lines
 from mplog.viewer.family import Family, Life
 from mplog.viewer.lines import Record
-
-_encode = msgspec.json.Encoder().encode
+from mplog.viewer.values import json_text
 
 # Names of the palette that the format reserves, for chrome://tracing; Perfetto colours by name.
 _COLOURS = ((40, "terrible"), (30, "bad"), (20, "good"), (float("-inf"), "grey"))
@@ -44,15 +41,11 @@ def write_trace(records: Iterable[Record], out: TextIO) -> int:
         if record.damaged or record.time is None:
             continue
         for event in trace.events(record):
-            out.write(_text(event) + ",\n")
+            out.write(json_text(event) + ",\n")
         count += 1
-    out.write(",\n".join(_text(event) for event in trace.lives()))
+    out.write(",\n".join(json_text(event) for event in trace.lives()))
     out.write("\n]}\n")
     return count
-
-
-def _text(event: dict[str, Any]) -> str:
-    return escape_json(_encode(event).decode("utf-8", "backslashreplace"))
 
 
 class _Trace:

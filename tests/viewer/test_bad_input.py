@@ -302,6 +302,58 @@ def test_the_log_is_not_overwritten(tmp_path: Path) -> None:
     assert path.read_bytes() == SHOP.read_bytes()
 
 
+NUMBERS = ["1e999", "NaN", "1" * 5000, "18446744073709551616", "-1", '"\\ud800"', "[]", "null", "true", "{}"]
+
+
+@pytest.mark.parametrize("output", ["pretty", "json", "logfmt", "csv", "html", "trace"])
+def test_hostile_values_as_output(output: str, tmp_path: Path) -> None:
+    """Whatever JSON can hold in whichever member: shown in every format, never fatal."""
+    result = mplog("view", hostile_values(tmp_path), "-o", output, "--errors", "skip")
+    assert (result.code, result.err) == (0, "")
+
+
+@pytest.mark.parametrize("options", [["stats"], ["errors"], ["ps"], ["check"], ["view", "-l", "i", "-C", "1"]])
+def test_hostile_values_in_the_summaries(options: list[str], tmp_path: Path) -> None:
+    """Whatever JSON can hold in whichever member: counted, never fatal, and --json is JSON."""
+    path = hostile_values(tmp_path)
+    for more in ([], ["--json"] if options[0] != "view" else []):
+        result = mplog(options[0], path, *options[1:], *more)
+        assert (result.code in (0, 1), result.err) == (True, "")
+        assert not more or json.loads(result.out)
+
+
+def hostile_values(folder: Path) -> Path:
+    schema = json.loads(SHOP.read_bytes().splitlines()[0]) | {"exc": None, "levelno": 20, "event": "x", "own": 1}
+    path = folder / "app.json"
+    with path.open("w") as stream:
+        for name in schema:
+            for value in NUMBERS:
+                members = [f'"{key}":{value if key == name else json.dumps(one)}' for key, one in schema.items()]
+                stream.write(f"{{{','.join(members)}}}\n")
+    return path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limits of other systems differ")
+@pytest.mark.parametrize("limit", ["-Sn 64", "-n 64"])
+def test_more_logs_than_may_be_open(limit: str, tmp_path: Path) -> None:
+    """A directory with more logs than files may be open: the limit is raised, or it is one line and exit code 2."""
+    line = SHOP.read_bytes().splitlines()[0] + b"\n"
+    for number in range(150):
+        (tmp_path / f"{number:03d}.json").write_bytes(line)
+    for options in (["-o", "short"], ["-o", "short", "-f", "-m", "10"]):
+        words = [sys.executable, "-m", "mplog", "view", str(tmp_path), *options]
+        command = ["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *words]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=30, check=False)
+        if "S" in limit:
+            assert (done.returncode, done.stderr) == (0, "")
+            assert len(done.stdout.splitlines()) in (10, 150)
+        else:
+            assert done.returncode == 2
+            assert "Too many open files" in done.stderr
+            assert "report" not in done.stderr
+            assert done.stderr.count("\n") == 1
+
+
 def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     """Control characters are escaped on the way out, in sentences on stderr too."""
     result = mplog("view", tmp_path / "\x1b]0;evil\x07.log")
