@@ -1,10 +1,14 @@
 """One clock for key and time of a record."""
 
+import json
+import logging
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
+from mplog._listener.notes import Notes
 from mplog._shared import clock
 
 HOUR = 3_600_000_000_000
@@ -49,3 +53,17 @@ def test_a_record_made_at_no_time_is_made_now(created: object) -> None:
     """A `created` that is no moment just now gives the key of now."""
     before = time.monotonic_ns()
     assert before <= clock.key_of(created) <= time.monotonic_ns()  # type: ignore[arg-type]
+
+
+def test_the_listeners_own_records_are_where_their_time_says() -> None:
+    """A death certificate is merged by the moment that it shows, to the microsecond, as every record is."""
+    clock.share(clock.measure() + 300_000)  # the session's distance, not that of the process
+    notes = Notes(logging.DEBUG)
+    for _ in range(200):
+        assert notes.add(logging.INFO, "ended")
+    for line, _ in notes.due(time.monotonic_ns()):
+        key, _, record = line.partition(b" ")
+        wall = (int(key, 16) + clock.offset) // 1000
+        moment = datetime.fromisoformat(json.loads(record)["time"])
+        assert abs(moment.timestamp() * 1e6 - wall) < 2
+    assert not notes

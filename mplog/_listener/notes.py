@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from typing import Any
 
 from mplog._listener.merge import bound
+from mplog._shared import clock
 from mplog._shared.record import encode_record
 
 MOST = 10_000
@@ -48,7 +48,8 @@ class Notes:
         record.process = threading.get_native_id()
         record.__dict__.update(fields)
         self._seq += 1
-        head, tail = encode_record(record, time.monotonic_ns())
+        # As workers do: by the key records are merged, by the time people see whether they are in order.
+        head, tail = encode_record(record, clock.key_of(record.created))
         self._waiting.append((head + b"%d" % self._seq + tail.rstrip(b"\n"), reports))
         return True
 

@@ -87,9 +87,11 @@ def listen(spool: Spool) -> int:
         os.environ["TZ"] = session["tz"]
         time.tzset()
     from mplog._listener.sweep import sweep
+    from mplog._shared import clock
     from mplog.config import Config
     from mplog.listener import Listener
 
+    clock.share(int(session.get("offset") or clock.offset))
     listener = Listener(spool, Config.from_json(json.dumps(session["config"])))
     listener.chores.append(lambda: sweep(spool))
     listener.run()
