@@ -35,6 +35,9 @@ def follow(view: View) -> int:
     """Show the end of the logs, then what is appended, until interrupted; return the exit code."""
     if any(source.path == "-" for source in view.sources):
         raise ViewerError("--follow needs a file; standard input is followed anyway, leave --follow out")
+    for source in view.sources:
+        if os.path.exists(source.path) and not os.path.isfile(source.path):
+            raise ViewerError(f"{source.path}: --follow needs a regular file; a pipe is read to its end without it")
     plan = view.plan()
     with Output(view.args.out) as output:
         shown = Shown(view, output)

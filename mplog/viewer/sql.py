@@ -149,7 +149,7 @@ class _Portion:
 
 def _row(record: Record) -> dict[str, Any]:
     return {
-        "time": _stamp(record.time), "level": _text(record.level), "levelno": record.levelno,
+        "time": _stamp(record.time), "level": _text(record.level), "levelno": _int(record.levelno, 1 << 31),
         "msg": _text(record.msg), "logger": _text(record.logger), "process": _text(record.process),
         "pid": _int(record.pid), "thread": _text(record.thread), "file": _text(record.file),
         "line": _int(record.line), "func": _text(record.func), "seq": _int(record.seq),
@@ -170,8 +170,8 @@ def _text(text: str) -> str:
     return text.replace("\0", "\\x00")
 
 
-def _int(value: int | None) -> int | None:
-    return value if value is not None and -_INT64 <= value < _INT64 else None
+def _int(value: int | None, limit: int = _INT64) -> int | None:
+    return value if value is not None and -limit <= value < limit else None
 
 
 def _note_kinds(fields: dict[str, Any], kinds: dict[str, set[str]]) -> None:

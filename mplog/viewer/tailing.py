@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 
-from mplog.viewer.cursors import Place, is_file_of, place_of
+from mplog.viewer.cursors import HEAD, Place, fingerprint, is_file_of, place_of
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
 from mplog.viewer.longlines import Lines
@@ -39,6 +40,7 @@ class Tail:
         self.path, self.plan = path, plan
         self._fd = -1
         self._lines = Lines(0, plan.longest)
+        self._mark = (0, 0)  # length and checksum of the first bytes, by which the file is known again
         self._scanner = Scanner(path, plan)
         self._fed = 0.0
         self._held = False
@@ -63,6 +65,8 @@ class Tail:
 
     def _open(self) -> bool:
         try:
+            if not stat.S_ISREG(os.stat(self.path).st_mode):  # to open a FIFO would wait for its writer
+                return False
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
@@ -107,6 +111,8 @@ class Tail:
             if self._open():
                 self._begin_at(0)
             return found
+        if self._rewritten():
+            found += self._anew()
         for _ in range(_READS):
             before = self._seen
             found += self._read()
@@ -122,6 +128,7 @@ class Tail:
 
     def _begin_at(self, offset: int) -> None:
         self._lines = Lines(offset, self.plan.longest)
+        self._mark = (0, 0)
 
     @property
     def _seen(self) -> int:
@@ -156,11 +163,8 @@ class Tail:
             return []
         here = os.fstat(self._fd)
         if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
-            if here.st_size < self._seen:
-                say(f"{self.path} was truncated; reading it anew")
-                found = self._scanner.finish()
-                self._begin_at(0)
-                return found
+            return self._anew() if here.st_size < self._seen else []
+        if not stat.S_ISREG(there.st_mode):
             return []
         successors = Successors.of(self.path, self._fd)
         if successors is None:
@@ -174,6 +178,20 @@ class Tail:
                     found += scanner.block(block, at)
                 found += scanner.finish()
         self._fd = successors.current
+        self._begin_at(0)
+        return found
+
+    def _rewritten(self) -> bool:
+        """Notice a file that was truncated and has already grown again: it begins with other bytes."""
+        if self._mark[0] and fingerprint(self._fd, self._mark[0]) != self._mark:
+            return os.fstat(self._fd).st_size > 0
+        if self._mark[0] < HEAD:
+            self._mark = fingerprint(self._fd, self._seen)
+        return False
+
+    def _anew(self) -> list[Record]:
+        say(f"{self.path} was truncated; reading it anew")
+        found = self._scanner.finish()
         self._begin_at(0)
         return found
 

@@ -173,6 +173,53 @@ def test_a_late_writer_of_the_rotated_file(tmp_path: Path) -> None:
     assert follower.lines == numbers(1, 3)
 
 
+def test_a_file_that_is_cut_and_written_at_once(tmp_path: Path) -> None:
+    """A file cut short that has grown beyond its former length before anybody looks is read from its beginning, too."""
+    path = tmp_path / "app.json"
+    append(path, *(line(number) for number in range(1, 6)))
+    with following(path) as follower:
+        follower.wait(lambda: len(follower.lines) == 5)
+        with path.open("r+b", buffering=0) as stream:
+            follower.process.send_signal(signal.SIGSTOP)
+            stream.truncate(0)
+            stream.write(b"".join(line(number) for number in range(6, 41)))
+        follower.process.send_signal(signal.SIGCONT)
+        follower.wait(lambda: len(follower.lines) >= 40)
+        follower.stop()
+    assert follower.lines == numbers(1, 40)
+    assert follower.err.decode() == f"mplog: {path} was truncated; reading it anew\n"
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo"])
+def test_something_else_takes_the_name(kind: str, tmp_path: Path) -> None:
+    """Where a directory or a FIFO takes the log's name for a while, the next file of that name is waited for."""
+    path, marker = tmp_path / "app.json", tmp_path / "app.log"
+    append(path, line(1))
+    append(marker, line(2))
+    with following(path, marker) as follower:
+        follower.wait(lambda: len(follower.lines) == 2)
+        path.unlink()
+        path.mkdir() if kind == "directory" else os.mkfifo(path)
+        for number in (3, 4):  # each is shown by a later look than the one before
+            append(marker, line(number))
+            follower.wait(lambda number=number: follower.lines[-1] == f"m{number}")
+        path.rmdir() if kind == "directory" else path.unlink()
+        append(path, line(5))
+        follower.wait(lambda: len(follower.lines) == 5)
+        assert follower.stop() == 0
+    assert (follower.lines, follower.err) == (numbers(1, 5), b"")
+
+
+def test_only_files_are_followed(tmp_path: Path) -> None:
+    """A FIFO or a device cannot be followed: one line on stderr, exit code 2."""
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path(os.devnull)):
+        result = mplog("tail", path)
+        assert (result.code, result.out) == (2, "")
+        assert result.err.startswith(f"mplog: {path}: --follow needs a regular file")
+        assert result.err.count("\n") == 1
+
+
 def test_truncation_is_said_and_read_anew(tmp_path: Path) -> None:
     """A file cut short (copytruncate) is read from its beginning."""
     path = tmp_path / "app.json"
