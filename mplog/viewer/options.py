@@ -118,11 +118,17 @@ def _count(text: str) -> int:
 
 
 def with_defaults(argv: list[str]) -> list[str]:
-    """Return the arguments with the value of a bare `--lanes` or `--delta` filled in: a file may follow."""
+    """Return the arguments as argparse takes them: a bare `--lanes` or `--delta` has a value, `--tz -03:30` is joined.
+
+    Behind a bare option a file may follow.
+    """
     kinds = {"--lanes": ("process", "thread"), "--delta": ("prev", "process", "start")}
-    out = []
+    out: list[str] = []
     for at, word in enumerate(argv):
         following = argv[at + 1] if at + 1 < len(argv) else ""
+        if at and argv[at - 1] == "--tz" and word[:1] == "-" and word[1:2].isdigit():
+            out[-1] = f"--tz={word}"
+            continue
         if word in kinds and following not in kinds[word]:
             word = f"{word}={kinds[word][0]}"
         out.append(word)

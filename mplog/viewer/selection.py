@@ -121,7 +121,10 @@ def _levels(text: str) -> Condition:
         return _one_of([LevelRange(number, number) for number in numbers])
     if ".." in text:
         low, _, high = text.partition("..")
-        return LevelRange(level_number(low) if low else 0, level_number(high) if high else TOP)
+        lowest, highest = level_number(low) if low else 0, level_number(high) if high else TOP
+        if lowest > highest:
+            raise ViewerError(f"-l {text!r} is an empty range; write the lower level first: {high}..{low}")
+        return LevelRange(lowest, highest)
     loggers: dict[str, int] = {}
     for word in text.split(","):
         name, _, level = word.rpartition("=")

@@ -117,6 +117,8 @@ def zone_of(name: str | None, *, utc: bool = False) -> tzinfo | None:
         from datetime import timezone
 
         delta = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        if delta >= timedelta(days=1):
+            raise ViewerError(f"the offset {name!r} is no time zone; the largest is 23:59")
         return timezone(delta if offset[1] == "+" else -delta)
     import zoneinfo
 

@@ -179,6 +179,8 @@ def _stream(view: View) -> int:
 
 def _check_together(args: argparse.Namespace) -> None:
     """Refuse options that contradict each other."""
+    if args.utc and args.tz:
+        raise ViewerError("--utc and --tz contradict each other; leave one out")
     if args.follow and args.reverse:
         raise ViewerError("--follow and --reverse contradict each other; leave one out")
     if args.follow and args.output in ("html", "trace", "json"):

@@ -325,6 +325,12 @@ def test_the_file_that_mplog_file_names() -> None:
     assert mplog("view", "-n", "1", "-o", "short", env={"MPLOG_FILE": str(SHOP)}).out.startswith("11:00:00 C Main")
 
 
+def test_a_zone_west_of_greenwich() -> None:
+    """--tz takes an offset with a minus sign, too, joined or not."""
+    for zone in (["--tz", "-03:30"], ["--tz=-03:30"]):
+        assert mplog("view", SHOP, *zone, "-n", "1", "--template", "{clock}").out == "07:30:00.250\n"
+
+
 def test_written_to_a_file(tmp_path: Path) -> None:
     """--out FILE, private."""
     path = tmp_path / "out.txt"
