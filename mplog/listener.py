@@ -166,13 +166,13 @@ class Listener:
             self._contact.wait(BUSY_PAUSE)
 
     def finish(self, timeout: float) -> bool:
-        """Drain what there is, wait for console and handlers, and end them; tell whether nothing was left."""
-        deadline = time.monotonic() + timeout
-        clean = self._drain(deadline)
-        # Each waits for itself: one that hangs must not cost the others their time.
+        """Drain, wait for console and handlers, and end them; tell whether all is in the file (without one: shown)."""
+        clean = self._drain(deadline := time.monotonic() + timeout)
         for delivery in self._deliveries:
-            clean = delivery.finish(min(deadline, time.monotonic() + 1.0) if delivery.hangs else deadline) and clean
+            clean = (delivery.finish(deadline) or not delivery.essential) and clean
         self._settle_deliveries()
+        if self._notes:  # about one that was given up
+            self._drain(deadline)
         for delivery in self._deliveries:
             if isinstance(delivery.target, HandlerTarget) and not delivery.hangs:
                 delivery.target.close()
@@ -392,8 +392,7 @@ class Listener:
             self.intake.mend()
 
     def _publish(self, now: int, *, busy: bool) -> None:
+        status = Status(self._committed, now, self.intake.alive(), os.getpid())
         self._contact.tell(
-            Status(self._committed, now, self.intake.alive(), os.getpid()),
-            lambda: self.stats.to_json(self.intake.journals.values(), self._deliveries),
-            busy=busy,
+            status, lambda: self.stats.to_json(self.intake.journals.values(), self._deliveries), busy=busy
         )

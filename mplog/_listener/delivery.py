@@ -70,7 +70,11 @@ class Delivery:
         self.skipped = 0
         self.since = 0.0
         """When the current call began (monotonic), 0 if there is none."""
-        self._essential = essential
+        self._under_way = 0
+        """How many lines that call is about."""
+        self._left = 0
+        """How many lines the target had not taken when it was given up at the end."""
+        self.essential = essential
         self._patience = PATIENCE
         self._looked = time.monotonic()
         self._lost = False
@@ -106,10 +110,10 @@ class Delivery:
         now = time.monotonic()
         passed, self._looked = now - self._looked, now
         full = self._bytes > QUEUE
-        if not full or (self.stuck if self._essential else self.hangs):
+        if not full or (self.stuck if self.essential else self.hangs):
             self._patience = min(PATIENCE, self._patience + passed * PATIENCE_PER_SECOND)
             return False
-        if self._essential:
+        if self.essential:
             return True
         self._patience = max(0.0, self._patience - passed)
         return self._patience > 0.0
@@ -150,6 +154,8 @@ class Delivery:
 
     def _trouble(self) -> tuple[str, str] | None:
         name = self.target.name
+        if self._left:
+            return "handler_left", f"handler {name} did not take all of the last {self._left} records in time"
         if self.stuck:
             return "handler_hangs", f"handler {name} hangs; the file goes on without it"
         failed, skipped = self._reported
@@ -166,8 +172,15 @@ class Delivery:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(max(0.0, deadline - time.monotonic()))
-        return not self._thread.is_alive()
+        # Each waits for itself: one that hangs must not cost the others their time.
+        wait = max(0.0, deadline - time.monotonic())
+        self._thread.join(min(wait, 1.0) if self.hangs else wait)
+        if not self._thread.is_alive():
+            return True
+        with self._changed:
+            queued = sum(len(lines) for _, lines in self._queue)
+            self._left = self._under_way + queued + self.skipped - self._reported[1]
+        return False
 
     def _run(self) -> None:
         while True:
@@ -177,6 +190,7 @@ class Delivery:
                     self._changed.wait(self.target.pause())
                 generation, lines = self._queue.popleft() if self._queue else (self.generation, [])
                 self.since = time.monotonic()
+                self._under_way = len(lines)
             # What a handler prints in a process whose output is captured is no output of the application.
             with descriptors.Exempt():
                 if lines:

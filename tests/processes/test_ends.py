@@ -1,6 +1,7 @@
 """Ways in which a program comes to its end."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -150,3 +151,31 @@ def test_setup_does_not_wait_for_a_session_that_ends_on_a_full_disk(tmp_path, re
     assert waited < 2.0
     assert session.close()
     assert [record["msg"] for record in read_log(tmp_path / "app.json")] == [f"record {n}" for n in range(1000)]
+
+
+STALLED = """
+import logging, sys
+import mplog
+
+with mplog.setup("app.json", console="stdout", listener=sys.argv[1]) as session:
+    for number in range(3000):
+        logging.info("%d %s", number, "x" * 100)
+print("closed", session.close(), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("listener", ["process", "thread"])
+def test_a_console_that_stands_still_at_the_end_is_said_in_the_log(tmp_path, read_log, eventually, listener):
+    """`python app.py | less`: the file has everything, the session ends, the log says what the console has not got."""
+    (tmp_path / "program.py").write_text(STALLED)
+    command = [sys.executable, "program.py", listener]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stderr.readline() == b"closed True\n"
+        assert eventually(lambda: b'"event":"handler_left"' in (tmp_path / "app.json").read_bytes())
+        process.stdout.close()
+    said = [record for record in read_log(tmp_path / "app.json", own=True) if record["logger"] == "mplog"]
+    assert len(read_log(tmp_path / "app.json")) == 3000
+    assert [record["event"] for record in said] == ["handler_left"]
+    assert re.fullmatch(r"handler console did not take all of the last \d{4} records in time", said[0]["msg"])
