@@ -43,7 +43,7 @@ def follow(view: View) -> int:
         shown = Shown(view, output)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
-            for batch in _batches(view, plan):
+            for batch in _batches(view, plan, output.pause):
                 if shown.add(batch):
                     break
         except KeyboardInterrupt:
@@ -82,7 +82,7 @@ class Shown:
             self._output.write(self._render.end())
 
 
-def _batches(view: View, plan: Plan) -> Iterator[list[Record]]:
+def _batches(view: View, plan: Plan, pause: Callable[[float], None]) -> Iterator[list[Record]]:
     """Yield batches for ever; an interrupted one saves the cursor."""
     cursor = os.path.abspath(view.args.cursor_file) if view.args.cursor_file else ""
     places = load(cursor) if cursor else {}
@@ -94,7 +94,7 @@ def _batches(view: View, plan: Plan) -> Iterator[list[Record]]:
     pick = _picker(view)
     yield pick(records[-last:] if last else records if last is None else [])
     try:
-        for found in _poll(view, plan, tails):
+        for found in _poll(view, plan, tails, pause):
             yield pick(found)
     finally:
         if cursor:
@@ -112,7 +112,7 @@ def _picker(view: View) -> Callable[[list[Record]], list[Record]]:
     return Immediate(Context(view.before, view.after, view.args.context_by, match)).pick
 
 
-def _poll(view: View, plan: Plan, tails: dict[str, Tail]) -> Iterator[list[Record]]:
+def _poll(view: View, plan: Plan, tails: dict[str, Tail], pause: Callable[[float], None]) -> Iterator[list[Record]]:
     active = looked = time.monotonic()
     while True:
         now = time.monotonic()
@@ -125,7 +125,7 @@ def _poll(view: View, plan: Plan, tails: dict[str, Tail]) -> Iterator[list[Recor
             looked = now
             for path in _new_files(view, tails):
                 tails[path] = Tail(path, plan)
-        time.sleep(_ACTIVE if now - active < 1.0 else _IDLE)
+        pause(_ACTIVE if now - active < 1.0 else _IDLE)
 
 
 def _by_time(batches: list[list[Record]]) -> list[Record]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import time
 from types import TracebackType
@@ -76,6 +77,20 @@ class Output:
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
+
+    def pause(self, seconds: float) -> None:
+        """Wait, while there is nothing to write.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+        """
+        if not hasattr(select, "poll"):
+            time.sleep(seconds)
+            return
+        poller = select.poll()
+        poller.register(self._fd, 0)
+        if poller.poll(seconds * 1000):  # nothing but errors was asked for
+            raise BrokenPipeError
 
     def stream(self) -> TextIO:
         """Return a buffered text stream to the same place; close it before the output."""

@@ -210,6 +210,21 @@ def test_something_else_takes_the_name(kind: str, tmp_path: Path) -> None:
     assert (follower.lines, follower.err) == (numbers(1, 5), b"")
 
 
+def test_nobody_reads_any_more(tmp_path: Path) -> None:
+    """Following ends when the reader of its pipe has gone, also while nothing is written: `mplog tail | head -1`."""
+    path = tmp_path / "app.json"
+    append(path, line(1))
+    words = [sys.executable, "-m", "mplog", "tail", path, "-o", "short"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert b"m1" in process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(DEADLINE) == 0
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
 def test_only_files_are_followed(tmp_path: Path) -> None:
     """A FIFO or a device cannot be followed: one line on stderr, exit code 2."""
     os.mkfifo(tmp_path / "fifo")
