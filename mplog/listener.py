@@ -155,7 +155,7 @@ class Listener:
             ):
                 self.step(drain=True)
                 self._contact.wait(BUSY_PAUSE)
-            fd = lock.acquire(self.spool.lock_path)
+            fd = self.spool.lock_session()
             self.intake.scan(force=True)
             self.intake.check_owners(force=True)
             if time.monotonic() >= deadline or (fd is not None and not self._is_waiting()):
@@ -350,7 +350,7 @@ class Listener:
             or not self._is_settled(compressed=time.monotonic() - self._lonely_since < LONGEST_COMPRESSION)
         ):
             return False
-        fd = lock.acquire(self.spool.lock_path)
+        fd = self.spool.lock_session()
         if fd is None:
             return False
         try:

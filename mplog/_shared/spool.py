@@ -211,6 +211,10 @@ class Spool:
             return None if found is None else found.pid
         return None
 
+    def lock_session(self) -> int | None:
+        """Take the session's lock, for its end; None if it is held, -1 if it went with the directory around it."""
+        return lock.acquire(self.lock_path) if os.path.isdir(os.path.dirname(self.path)) else -1
+
     def close_journals(self) -> bool:
         """Remove the directories of journals; return False, and leave them, if a journal is in one or being made.
 

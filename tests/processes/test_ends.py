@@ -179,3 +179,25 @@ def test_a_console_that_stands_still_at_the_end_is_said_in_the_log(tmp_path, rea
     assert len(read_log(tmp_path / "app.json")) == 3000
     assert [record["event"] for record in said] == ["handler_left"]
     assert re.fullmatch(r"handler console did not take all of the last \d{4} records in time", said[0]["msg"])
+
+
+REMOVED = """
+import logging, os, shutil, sys
+import mplog
+
+session = mplog.setup("app.json", console=False, spool="spool", listener=sys.argv[1])
+logging.info("here")
+session.flush()
+shutil.rmtree("spool")
+if sys.argv[2] == "close":
+    session.close()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("how", ["close", "exit"])
+@pytest.mark.parametrize("listener", ["process", "thread"])
+def test_a_session_ends_though_its_spool_was_removed_with_all_around_it(program, read_log, tmp_path, listener, how):
+    """A listener does not outlive its processes where no lock can be taken any more; `close` raises nothing."""
+    assert program(REMOVED, listener, how).err == ""
+    assert [record["msg"] for record in read_log(tmp_path / "app.json")] == ["here"]
