@@ -683,7 +683,7 @@ def test_foreign_lines_are_made_clean(texts, garbage):
 
 @pytest.mark.parametrize("bad", ["\x00", "\t", "\x1b", "\r", "\x7f", "\x9b", "\u202e", "\u2066", "\u2028", "\ufeff"])
 def test_each_control_character_is_noticed(bad):
-    """No control character passes in a batch, and lone bytes do not either. NUL, of which holes are made, is torn out."""
+    """No control character passes in a batch, and lone bytes do not either. NUL, of holes, is torn out."""
     assert bad == "\0" or not is_printable(b'k {"msg":"x"}\nk {"msg":"' + bad.encode() + b'"}\n')
     assert not is_printable(b"\xff")
     assert json.loads(clean(b'"' + bad.encode() + b'"')) == bad

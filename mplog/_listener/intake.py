@@ -77,22 +77,27 @@ class Intake:
         now = time.monotonic_ns()
         if not force and now < self._list_again_at:
             return
+        complete = True
         for directory in self._directories:
             try:
                 changed = os.stat(directory).st_mtime_ns
-            except OSError:
+            except OSError as error:
+                complete = complete and error.errno in (errno.ENOENT, errno.ENOTDIR)
                 continue
             if not force and self._listed.get(directory) == changed:
                 continue
             # A change so fresh that another one may follow with the same time is looked at again.
             fresh = abs(time.time_ns() - changed) < COARSE
-            with contextlib.suppress(OSError):
+            try:
                 names = set(os.listdir(directory))
                 for name in names - self._known.get(directory, set()):
                     self._add(directory, name)
                 self._known[directory] = names
                 self._listed[directory] = -1 if fresh else changed
-        self.scanned_at = now
+            except OSError as error:  # out of descriptors, above all: nothing may count as written that was not seen
+                complete = complete and error.errno == errno.ENOENT
+        if complete:
+            self.scanned_at = now
         self._list_again_at = now + min(4 * (time.monotonic_ns() - now), LONGEST_UNLISTED)
 
     @property

@@ -50,7 +50,7 @@ def waits(spool: Spool) -> bool:
     intake = Intake(spool.journal_directories, commits.progress)
     try:
         intake.scan(force=True)
-        if intake.outputs.files():
+        if not intake.scanned_at or intake.outputs.files():  # not seen is not empty
             return True
         for journal in intake.journals.values():
             if journal.lives() or journal.state().drops is not None:

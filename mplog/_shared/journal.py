@@ -268,6 +268,8 @@ class JournalWriter(Account):
         try:
             if suffix == MAPPED:
                 memory = map_segment(fd, size)
+            else:
+                os.fchmod(fd, 0o600)  # whatever the umask; `map_segment` does it for the other kind
         except BaseException as error:
             with contextlib.suppress(OSError):
                 os.unlink(path)

@@ -66,9 +66,17 @@ def depth(stacklevel: Any) -> int:
     return stacklevel - 1 if isinstance(stacklevel, int) else 0
 
 
+def is_wanted(given: Any) -> bool:
+    """Tell whether an ``exc_info`` or ``stack_info`` argument asks for it: so does what cannot be asked."""
+    try:
+        return bool(given)
+    except Exception:  # the application's own object
+        return True
+
+
 def exc_info_of(given: Any) -> Any:
     """Return what `logging` keeps of an ``exc_info`` argument."""
-    if not given:
+    if not is_wanted(given):
         return None
     if isinstance(given, BaseException):
         return (type(given), given, given.__traceback__)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mplog._shared import clock
 from mplog._shared.context import fragment
-from mplog._shared.values import quote
+from mplog._shared.values import quote, safe_repr
 from mplog._worker.template import address, new_site
 from mplog._worker.template import who as who_text
 
@@ -240,6 +240,17 @@ def _emit(self: Any, level: int, msg: Any, args: Any, kwargs: Any) -> None:
     return None
 
 
+class Shown:
+    """Stand for an argument that cannot be asked what it is."""
+
+    def __init__(self, value: Any) -> None:
+        self.text = safe_repr(value)
+
+    def __repr__(self) -> str:
+        """Return the argument's text."""
+        return self.text
+
+
 def _make_log(handler: WorkerHandler) -> Any:
     """Return the replacement of `Logger._log`: the standard way, reopened where other configuration closed it.
 
@@ -248,10 +259,15 @@ def _make_log(handler: WorkerHandler) -> Any:
     """
     stock_log = _stock["_log"]
 
-    def _log(self: Any, *call: Any, **options: Any) -> None:
+    def _log(self: Any, level: int, msg: Any, args: Any, *more: Any, **options: Any) -> None:
         if handler.was_closed and handler is _handler:
             handler.reopen()
-        stock_log(self, *call, **options)
+        if type(args) is tuple and len(args) == 1 and type(args[0]) not in _PLAIN:
+            try:
+                bool(isinstance(args[0], Mapping) and args[0])
+            except Exception:  # a proxy outside of its context raises at `__class__`, and `LogRecord` lets it out
+                args = (Shown(args[0]),)
+        stock_log(self, level, msg, args, *more, **options)
 
     _log.__code__ = _log.__code__.replace(co_filename=_SOURCE)
     return _log

@@ -16,7 +16,7 @@ from mplog._shared.context import fields
 from mplog._shared.record import CLASHING
 from mplog._shared.values import safe_str
 from mplog._worker import chain
-from mplog._worker.events import Event, depth, event_of, exc_info_of, stack_of, text_of
+from mplog._worker.events import Event, depth, event_of, exc_info_of, is_wanted, stack_of, text_of
 
 Later = Coroutine[Any, Any, None]
 
@@ -82,7 +82,7 @@ class RecordLogger(structlog.BoundLoggerBase):
         if worker.current is None and not logger.hasHandlers():  # for `lastResort`, which shows no fields
             msg = " ".join([msg, *(f"{name}={value!r}" for name, value in own.items())])
         if stack is not None and not isinstance(stack, str):
-            stack = stack_of(place) if stack and isinstance(place, FrameType) else None
+            stack = stack_of(place) if is_wanted(stack) and isinstance(place, FrameType) else None
         code = place.f_code
         record = logger.makeRecord(
             logger.name,

@@ -14,6 +14,8 @@ from typing import Any
 
 from chaos_rig import Figures, Log, Rig, Verdict, logger_of, real_session, wait
 
+from mplog import worker
+
 MS_REMOUNT_BIND_RDONLY, MS_PRIVATE_REC, MS_BIND = 0x20 | 0x1000 | 1, 1 << 18 | 0x4000, 0x1000
 CLONE_NEWNS = 0x20000
 
@@ -70,8 +72,10 @@ def _read_only(directory: Path, n: int) -> Verdict:
             os.makedirs(rig.spool.journal_directories[1], 0o700)
         listener = rig.begin()
 
-        def work(number: int, log: Log, rig: Rig = rig) -> None:
+        def work(number: int, log: Log, rig: Rig = rig, second: str | None = second) -> None:
             _say_into(rig.directory / "said")
+            if not second and worker.current is not None:
+                worker.current.spool.leave_way()  # A way in that is not read-only: see `Spool.keep_way`.
             _make_read_only(rig.root)
             for k in range(1, 1_000 * n + 1):
                 log(k, 300)
