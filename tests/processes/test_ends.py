@@ -42,14 +42,18 @@ ENDS = {
 }
 
 INTERRUPTED = """
-import logging, multiprocessing, signal, sys
+import logging, multiprocessing, sys, time
 import mplog
+
+def idle():
+    while True:  # `signal.pause` would sleep for ever if the signal came just before it
+        time.sleep(0.05)
 
 def work(ready):
     try:
         logging.info("at work")
         ready.release()
-        signal.pause()
+        idle()
     finally:
         logging.info("interrupted")
 
@@ -64,7 +68,7 @@ if __name__ == "__main__":
             for child in children:
                 ready.acquire()
             print("ready", flush=True)
-            signal.pause()
+            idle()
         finally:
             for child in children:
                 child.join()

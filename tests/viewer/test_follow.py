@@ -181,6 +181,7 @@ def test_a_file_that_is_cut_and_written_at_once(tmp_path: Path) -> None:
         follower.wait(lambda: len(follower.lines) == 5)
         with path.open("r+b", buffering=0) as stream:
             follower.process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, follower.process.pid, os.WSTOPPED | os.WNOWAIT)  # It may have been in a look until now.
             stream.truncate(0)
             stream.write(b"".join(line(number) for number in range(6, 41)))
         follower.process.send_signal(signal.SIGCONT)
