@@ -12,7 +12,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,6 +56,16 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     finally:
         for handler in away:
             root.addHandler(handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape the lone surrogates in what was captured: xdist sends it to another process as UTF-8."""
+    report = yield
+    report.sections = [
+        (title, text.encode("utf-8", "backslashreplace").decode("utf-8")) for title, text in report.sections
+    ]
+    return report
 
 
 class Done(NamedTuple):
@@ -204,26 +214,6 @@ def journals_of(directory: Path) -> list[str]:
         spool = Path(f"/dev/shm/mplog-{os.getuid()}", session_name(str(path)))
         left += [str(found) for found in (spool, Path(f"{spool}.lock")) if found.exists()]
     return left
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Look last at what has begun first, see `beside`."""
-    items.sort(key=lambda item: item.get_closest_marker("beside") is not None)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def beside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Begin at once what takes long and needs nobody: what the modules of tests marked so make, by their names.
-
-    Such a module has a context manager `begin`, which gets its tests and a directory.
-    """
-    begun = {}
-    marked = [item for item in request.session.items if item.get_closest_marker("beside")]
-    with contextlib.ExitStack() as ending:
-        for name, module in {item.module.__name__: item.module for item in marked}.items():
-            tests = [item for item in marked if item.module is module]
-            begun[name] = ending.enter_context(module.begin(tests, tmp_path_factory.mktemp("beside")))
-        yield begun
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -139,6 +139,24 @@ def test_no_segment_is_skipped_because_a_listing_missed_it(tmp_path, small_segme
     reader.close()
 
 
+def test_numbers_that_were_never_used_cost_nothing(tmp_path, monkeypatch):
+    """On a full disk a writer tries thousands of numbers in vain; a reader does not look for each of them."""
+    journal, reader = make(tmp_path), reader_of(tmp_path)
+    assert journal.write(b"x", b"\n")
+    assert everything(reader, tmp_path) == [b"x1"]
+    journal._number = 1_000_000
+    journal._finish_segment()
+    assert journal.write(b"y", b"\n")
+    looked = []
+    for name in ("listdir", "open", "lstat"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *args, real=real, **kwargs: looked.append(1) or real(*args, **kwargs))
+    assert everything(reader, tmp_path) == [b"y2"]
+    assert len(looked) < 20
+    journal.close()
+    reader.close()
+
+
 def test_without_mapping_it_appends(tmp_path, monkeypatch):
     """Where nothing can be mapped the journal is appended to, and reads the same."""
     monkeypatch.setattr(

@@ -94,8 +94,9 @@ def test_a_live_listener_is_left_alone(program, tmp_path):
     done = program(
         """
         import logging, subprocess, sys, mplog
-        with mplog.setup("app.json", console=False):
+        with mplog.setup("app.json", console=False) as session:
             logging.info("x")
+            session.flush()  # the listener is there now
             subprocess.run([sys.executable, "-m", "mplog", "recover", "app.json"], check=True)
         """
     )

@@ -1,13 +1,10 @@
 """CPython's own tests of `logging`, run in a process in which mplog is set up."""
 
-import contextlib
 import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
@@ -39,35 +36,19 @@ print(json.dumps({"ran": result.testsRun, "bad": bad}))
 """
 
 
-class Running(NamedTuple):
-    """CPython's tests, and where they write."""
-
-    process: subprocess.Popen[bytes]
-    out: Path
-    err: Path
-
-
-@contextlib.contextmanager
-def begin(tests: list[pytest.Item], directory: Path) -> Iterator[Running]:
-    """Run them, in a process of their own."""
-    command = [sys.executable, "-c", PROGRAM, str(directory / "app.log")]
-    out, err = directory / "out", directory / "err"
-    with out.open("w") as to_out, err.open("w") as to_err:
-        process = subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=to_out, stderr=to_err)
-    yield Running(process, out, err)
-    process.kill()
-    process.wait()
-
-
-@pytest.mark.beside
 @pytest.mark.skipif(importlib.util.find_spec("test.test_logging") is None, reason="this Python has no test package")
-def test_cpython_tests_of_logging_pass(beside: dict[str, Any]) -> None:
+def test_cpython_tests_of_logging_pass(tmp_path: Path) -> None:
     """CPython's own `test_logging` passes with mplog set up in the process, but for the cases named here."""
-    running = beside[__name__]
-    running.process.wait(timeout=110)
-    out, err = running.out.read_text(), running.err.read_text()
-    last = [line for line in out.splitlines() if line.startswith('{"ran"')]
-    assert last, err[-3000:]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "app.log")],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    last = [line for line in done.stdout.splitlines() if line.startswith('{"ran"')]
+    assert last, done.stderr[-3000:]
     result = json.loads(last[-1])
     assert result["ran"] > 200
-    assert set(result["bad"]) <= LEFT_OUT, err[-6000:]
+    assert set(result["bad"]) <= LEFT_OUT, done.stderr[-6000:]

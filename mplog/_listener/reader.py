@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mplog._shared.held import Held
-from mplog._shared.segments import APPENDED, END_LINE, MAPPED, segment_name
+from mplog._shared.segments import APPENDED, END_LINE, parse_segment_name
 
 MAX_LINE = 64 << 20
 """Bytes after which a line without an end is taken for damage."""
-MOST_MISSING = 1000
-"""Segment numbers in a row that are looked for one by one where some are missing."""
 
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -172,17 +170,17 @@ class JournalReader:
     def _missed(self, number: int, chosen: int) -> int:
         """Return the first segment before `chosen` that exists though no listing has shown it.
 
-        A listing need not show what is created while it is made, so it may show a later segment without an
-        earlier one. Segments are created in order: what does not exist now was never used, or is consumed.
+        A listing need not show what is created while it is made, so it may show a later segment without an earlier
+        one. Segments are created in order, so one that begins now shows whatever was there before `chosen`; other
+        numbers were never used, which on a full disk are thousands, or are consumed.
         """
-        for missing in range(number, min(chosen, number + MOST_MISSING)):
-            for directory in self._directories:
-                for suffix in (MAPPED, APPENDED):
-                    path = os.path.join(directory, segment_name(self.journal, missing, suffix))
-                    if os.path.lexists(path):
-                        self.segments[missing] = path
-                        return missing
-        return chosen
+        for directory in self._directories:
+            with contextlib.suppress(OSError):
+                for name in os.listdir(directory):
+                    parsed = parse_segment_name(name)
+                    if parsed is not None and parsed[0] == self.journal and number <= parsed[1] < chosen:
+                        self.segments.setdefault(parsed[1], os.path.join(directory, name))
+        return min(n for n in self.segments if n >= number)
 
     def _take(self, limit: int, *, dead: bool) -> tuple[bytes, bool]:
         """Return complete lines of the open segment, and whether it is finished."""

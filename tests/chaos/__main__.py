@@ -141,7 +141,7 @@ def table(names: list[str], *, quick: bool, n: int | None, jobs: int, as_json: b
     if not as_json:
         print(header(), flush=True)
     began = time.monotonic()
-    beside = [name for name in names if name in ROWS and (ROWS[name].is_sociable if quick else not ROWS[name].alone)]
+    beside = [name for name in names if name in ROWS and (quick or not ROWS[name].alone)]
     with ThreadPoolExecutor(jobs) as pool:
         # The longest first, so that none is left over at the end.
         list(pool.map(one, sorted(beside, key=lambda name: -ROWS[name].minutes)))

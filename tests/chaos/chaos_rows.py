@@ -44,18 +44,11 @@ class Row(NamedTuple):
     long: int
     """N of the long run."""
     alone: bool = False
-    """Whether it measures time, so that nothing may run beside it."""
-    patient: bool = False
-    """Whether it measures less in the normal run, so that others may run beside it there."""
+    """Whether it measures time, so that nothing may run beside the long run of it."""
     root: bool = False
     """Whether it mounts file systems."""
     minutes: float = 0.5
     """About how long the long run takes."""
-
-    @property
-    def is_sociable(self) -> bool:
-        """Whether others may run beside it in the normal run."""
-        return self.patient or not self.alone
 
 
 ROWS: dict[str, Row] = {
@@ -65,7 +58,6 @@ ROWS: dict[str, Row] = {
         100,
         10_000,
         alone=True,
-        patient=True,
     ),
     "K2": Row(k2_writer_points, "SIGKILL of a worker at eight points of a call", 1, 50),
     "K3": Row(k3_listener_killed, "SIGKILL of the listener every 5–30 ms, with rotation", 50, 5_000, minutes=3),
@@ -80,9 +72,9 @@ ROWS: dict[str, Row] = {
     "K6": Row(k6_parent_killed, "the parent alone killed", 3, 50, alone=True),
     "K7": Row(k7_ways_to_die, "ways to die after 1,000 records", 2, 20),
     "K8": Row(k8_neighbour_killed, "a neighbour killed in mid-burst", 10, 200, alone=True),
-    "T1": Row(t1_listener_stopped, "listener stopped for so many seconds", 10, 40, alone=True, patient=True),
+    "T1": Row(t1_listener_stopped, "listener stopped for so many seconds", 10, 40, alone=True),
     "T2": Row(t2_worker_stopped, "workers stopped inside a call", 400, 20_000, alone=True),
-    "T3": Row(t3_handler_hangs, "a handler sleeps for ever", 100, 1_000, alone=True, patient=True),
+    "T3": Row(t3_handler_hangs, "a handler sleeps for ever", 100, 1_000, alone=True),
     "D1": Row(d1_disk_full, "disk full for three seconds", 1_500, 10_000, root=True),
     "D2": Row(d2_system_calls, "the N-th system call fails, by strace", 0, 1_000, minutes=8),
     "D3": Row(d3_short_writes, "short and failing writes", 200, 2_000),
@@ -90,14 +82,14 @@ ROWS: dict[str, Row] = {
     "D5": Row(d5_followed, "`tail -n +1 -F` through kills of the listener", 10, 100),
     "D6": Row(d6_spool_troubles, "spool full, tiny, read-only, removed", 1, 10, root=True),
     "D7": Row(d7_damaged_journals, "journals damaged", 30, 10_000, minutes=4),
-    "F1": Row(f1_crowd, "processes, a quarter alive at once, half killed", 60, 2_000, alone=True, patient=True),
+    "F1": Row(f1_crowd, "processes, a quarter alive at once, half killed", 60, 2_000, alone=True),
     "F2": Row(f2_few_descriptors, "RLIMIT_NOFILE 64 in the listener, 16 in workers", 30, 200),
     "F3": Row(f3_forks, "nine kinds of children beside four threads that log", 4, 200),
     "F4": Row(f4_signals, "signals, finalizers, KeyboardInterrupt in logging", 2, 20),
     "F5": Row(f5_threads, "32 threads of one process", 20_000, 1_000_000),
     "C1": Row(c1_clock_steps, "wall clock steps", 500, 20_000),
     "C2": Row(c2_order, "order under load, with kills of the listener", 8_000, 400_000),
-    "O1": Row(o1_console, "console slow, closed, hung", 5_000, 700_000, alone=True, patient=True),
+    "O1": Row(o1_console, "console slow, closed, hung", 5_000, 700_000, alone=True),
     "O10": Row(o10_second_listener, "a second listener on the file", 50, 1_000),
     "B1": Row(b1_overflow, "accounting under overflow", 6, 100),
     "H2": Row(h2_fuzz, "bytes of every kind for each of five readers", 25, 3_000, minutes=5),
