@@ -44,6 +44,21 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def text_log(log: Path) -> Path:
+    """The same in mplog's text layout, with tracebacks."""
+    path = log.with_name("app.log")
+    with path.open("w") as file:
+        for line in log.read_bytes().splitlines():
+            record = json.loads(line)
+            head = f"{record['time'][:10]} {record['time'][11:23]} {record['level']:<8} {record['process']}[7] app: "
+            file.write(f"{head}{record['msg']} seq_={record['seq']}\n")
+            if record["seq"] % 50 == 0:
+                file.write('    Traceback (most recent call last):\n      File "/a.py", line 3, in f\n        g()\n')
+                file.write(f"    ValueError: no such {record['seq']}\n")
+    return path
+
+
 def shown(*args: str | Path, env: dict[str, str] | None = None) -> list[int]:
     """Return the numbers of the records that a call shows."""
     result = mplog("view", *args, "--template", "{seq}", env=env)
@@ -76,20 +91,11 @@ def test_all_cores_show_the_same_bytes(log: Path, args: list[str]) -> None:
     [[], ["-l", "error"], ["-g", "no such"], ["-l", "error", "-r"], ["-l", "error", "-n", "500"], ["-o", "jsonl"]],
     ids=" ".join,
 )
-def test_text_on_all_cores_and_by_bytes(log: Path, tmp_path: Path, args: list[str]) -> None:
+def test_text_on_all_cores_and_by_bytes(text_log: Path, args: list[str]) -> None:
     """mplog's text layout too: the same bytes as when every line is parsed in one process."""
-    path = tmp_path / "app.log"
-    with path.open("w") as file:
-        for line in log.read_bytes().splitlines():
-            record = json.loads(line)
-            head = f"{record['time'][:10]} {record['time'][11:23]} {record['level']:<8} {record['process']}[7] app: "
-            file.write(f"{head}{record['msg']} seq_={record['seq']}\n")
-            if record["seq"] % 50 == 0:
-                file.write('    Traceback (most recent call last):\n      File "/a.py", line 3, in f\n        g()\n')
-                file.write(f"    ValueError: no such {record['seq']}\n")
-    one = mplog("view", path, *args, "--errors", "count", env={"MPLOG_JOBS": "1"})
-    three = mplog("view", path, *args, env={"MPLOG_JOBS": "3"})
-    single = mplog("view", path, *args, env={"MPLOG_JOBS": "1"})
+    one = mplog("view", text_log, *args, "--errors", "count", env={"MPLOG_JOBS": "1"})
+    three = mplog("view", text_log, *args, env={"MPLOG_JOBS": "3"})
+    single = mplog("view", text_log, *args, env={"MPLOG_JOBS": "1"})
     assert three.out == single.out == one.out
     assert len(one.out) > 50_000
     assert (one.code, one.err) == (three.code, three.err) == (0, "")
