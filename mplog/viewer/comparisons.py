@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from mplog.viewer import levels
 from mplog.viewer.conditions import Predicate
@@ -15,8 +16,7 @@ from mplog.viewer.lines import Record, text_of
 from mplog.viewer.needles import Needle, field_needle, level_needle
 
 
-@dataclass(frozen=True)
-class Compare:
+class Compare(msgspec.Struct, frozen=True):
     """A field compares with a value: numbers as numbers, text as text, levels by rank, times as times.
 
     A record without the field satisfies only `!=`.

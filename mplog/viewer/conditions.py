@@ -5,8 +5,9 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from mplog.viewer import levels
 from mplog.viewer.fields import canonical, getter
@@ -28,8 +29,7 @@ class Condition(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class All:
+class All(msgspec.Struct, frozen=True):
     """Every part holds."""
 
     parts: Sequence[Condition]
@@ -66,8 +66,7 @@ class All:
         return next(iter(self.needles()), None)
 
 
-@dataclass(frozen=True)
-class Either:
+class Either(msgspec.Struct, frozen=True):
     """At least one part holds."""
 
     parts: Sequence[Condition]
@@ -87,8 +86,7 @@ class Either:
         return any_needle([part.needle() for part in self.parts])
 
 
-@dataclass(frozen=True)
-class Not:
+class Not(msgspec.Struct, frozen=True):
     """The part does not hold."""
 
     part: Condition
@@ -106,8 +104,7 @@ class Not:
         return None
 
 
-@dataclass(frozen=True)
-class LevelRange:
+class LevelRange(msgspec.Struct, frozen=True):
     """The level's number is between two numbers, both included."""
 
     low: int
@@ -131,8 +128,7 @@ class LevelRange:
         return level_needle(self.low, self.high)
 
 
-@dataclass(frozen=True)
-class LoggerLevels:
+class LoggerLevels(msgspec.Struct, frozen=True):
     """The level is at least that of the record's nearest named logger; "" is the root, other loggers pass."""
 
     loggers: dict[str, int]
@@ -165,8 +161,7 @@ class LoggerLevels:
         return level_needle(min((*self.loggers.values(), self.loggers.get("", 0))), 1 << 30)
 
 
-@dataclass(frozen=True)
-class Glob:
+class Glob(msgspec.Struct, frozen=True):
     """A text field matches a shell pattern; `logger` without a wildcard also means its children."""
 
     field: str
@@ -203,8 +198,7 @@ def _has_magic(pattern: str) -> bool:
     return any(char in pattern for char in "*?[")
 
 
-@dataclass(frozen=True)
-class Grep:
+class Grep(msgspec.Struct, frozen=True):
     """A regular expression is found in the message or the exception (no field), or in one field."""
 
     regex: re.Pattern[str]
@@ -244,8 +238,7 @@ def exception_text(exc: dict[str, Any], depth: int = 0) -> str:
     return head
 
 
-@dataclass(frozen=True)
-class Exists:
+class Exists(msgspec.Struct, frozen=True):
     """The record has the field, with a value."""
 
     field: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from mplog.viewer import times
 from mplog.viewer.households import FamilyPart, Share
@@ -18,8 +19,7 @@ _SIGNAL = re.compile(r"(SIG[A-Z0-9+]+)")
 _EXIT = re.compile(r"exit(?: ?code)? (-?\d+)")
 
 
-@dataclass
-class Life:
+class Life(msgspec.Struct):
     """One process from its first record to its last, and what is known of its end."""
 
     process: str
@@ -44,7 +44,7 @@ class Life:
     faulthandler: str = ""
     certified: int | None = None
     running: bool = False
-    children: list[Life] = field(default_factory=list)
+    children: list[Life] = []
 
     @property
     def begin(self) -> float | None:

@@ -81,7 +81,7 @@ def foreign_record(data: dict[str, Any], raw: bytes, offset: int, source: str) -
     exc = _take_exc(data)
     msg = _take(data, _MSG)
     record = Record(
-        time=time, time_text=time_text, level=level, levelno=levelno, msg=text_of(msg),
+        moment=time, time_text=time_text, level=level, levelno=levelno, msg=text_of(msg),
         logger=_take_text(data, _LOGGER), process=_take_text(data, _PROCESS), thread=_take_text(data,
         _THREAD),
         file=_take_text(data, _FILE), line=_take_int(data, _LINE), func=_take_text(data, _FUNC),

@@ -8,15 +8,18 @@ import msgspec
 
 from mplog.viewer import levels, times
 
-_INSIDE = ("time", "levelno", "exc", "fields", "raw", "offset", "source", "damaged", "format")
+NOT_READ = float("nan")
+"""The moment of a record whose time stamp nobody has asked for yet."""
+
+_INSIDE = ("moment", "levelno", "exc", "fields", "raw", "offset", "source", "damaged", "format")
 _JSON_NAMES = {"time_text": "time", **{name: f"({name})" for name in _INSIDE}}
 
 
-class Record(msgspec.Struct, kw_only=True, eq=False, forbid_unknown_fields=True, rename=_JSON_NAMES.get):
+class Record(msgspec.Struct, kw_only=True, eq=False, gc=False, forbid_unknown_fields=True, rename=_JSON_NAMES.get):
     """Hold one log record, or one line that is none (`damaged`).
 
-    `time` is epoch seconds or None; `raw` are the record's bytes without the last newline (a text record may
-    have several lines), `offset` is where they begin in `source`; `fields` are the record's own fields.
+    `moment` is what `time` returns, as soon as it is known; `raw` are the record's bytes without the last newline (a
+    text record may have several lines), `offset` is where they begin in `source`; `fields` are the record's own fields.
     Most members are decoded straight from mplog's JSON; those of no JSON name are set afterwards.
     """
 
@@ -31,7 +34,7 @@ class Record(msgspec.Struct, kw_only=True, eq=False, forbid_unknown_fields=True,
     line: int | None = None
     func: str = ""
     seq: int | None = None
-    time: float | None = None
+    moment: float | None = None
     levelno: int = 0
     exc: dict[str, Any] | None = None
     fields: dict[str, Any] = {}
@@ -40,6 +43,14 @@ class Record(msgspec.Struct, kw_only=True, eq=False, forbid_unknown_fields=True,
     source: str = ""
     damaged: bool = False
     format: str = "text"
+
+    @property
+    def time(self) -> float | None:
+        """Return when it was made, in epoch seconds; None if that is not known."""
+        moment = self.moment
+        if moment is not None and moment != moment:
+            moment = self.moment = times.parse_utc(self.time_text)
+        return moment
 
     def __repr__(self) -> str:
         return f"<Record {self.time_text} {self.level} {self.process}[{self.pid}] {self.logger}: {self.msg!r}>"
@@ -90,20 +101,21 @@ def decode_own(raw: bytes, offset: int, source: str) -> Record | None:
     if at < 0 or raw[:9] != b'{"time":"':
         return None
     comma = raw.find(b",", at + 7)
+    exc = None
     try:
         if comma < 0:
             record = _decode_record(raw)
             record.fields = fields = {}
-            exc = None
         else:
             record = _decode_record(raw[:comma] + b"}")
             record.fields = fields = _decode(b"{" + raw[comma + 1 :])
             if not _SCHEMA.isdisjoint(fields):
                 return None  # of members that occur twice the last one counts, as everywhere in JSON
-            exc = fields.pop("exc", None) if b'"exc":' in raw else None
+            if "exc" in fields:
+                exc = fields.pop("exc")
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
         return None
-    record.time = times.parse_utc(record.time_text)
+    record.moment = NOT_READ
     record.levelno = _own_level(fields, record.level) if "levelno" in fields else levels.number(record.level)
     record.exc = exc if exc is None or type(exc) is dict else _foreign_exc(exc)
     record.damaged = False
@@ -129,7 +141,7 @@ def own_record(data: dict[str, Any], raw: bytes, offset: int, source: str) -> Re
     pid, line, seq = (_integer(data, name) for name in ("pid", "line", "seq"))
     exc = data.pop("exc", None)
     return Record(
-        time=times.parse_utc(stamp), time_text=stamp, level=level, levelno=levelno, msg=msg, logger=logger,
+        moment=times.parse_utc(stamp), time_text=stamp, level=level, levelno=levelno, msg=msg, logger=logger,
         process=process, pid=pid, thread=thread, file=file, line=line, func=func, seq=seq,
         exc=exc if type(exc) is dict else _foreign_exc(exc), fields=data,
         raw=raw, offset=offset, source=source, format="mplog",

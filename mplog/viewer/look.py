@@ -5,15 +5,15 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import tzinfo
+
+import msgspec
 
 FORMATS = ("pretty", "short", "raw", "json", "jsonl", "logfmt", "csv", "html", "trace")
 FOR_PROGRAMS = ("json", "jsonl", "logfmt", "csv")
 
 
-@dataclass
-class Look:
+class Look(msgspec.Struct):
     """Hold what the options under "Look" say.
 
     `width` is the terminal's, in columns; `names` the common width of the process names; `shared` the process
@@ -34,8 +34,8 @@ class Look:
     width: int = 100
     names: int = 0
     lane_count: int = 0
-    shared: set[str] = field(default_factory=set)
-    sources: dict[str, str] = field(default_factory=dict)
+    shared: set[str] = set()
+    sources: dict[str, str] = {}
     context: bool = False
 
     @property

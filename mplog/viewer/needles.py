@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from mplog.viewer import levels
 
@@ -19,8 +20,7 @@ Hits = Callable[[bytes, int], Iterator[tuple[int, int]]]
 _FOLDING = (b"\xc5\xbf", b"\xe2\x84\xaa", b"\xc4\xb0", b"\xc4\xb1")
 
 
-@dataclass(frozen=True)
-class Needle:
+class Needle(msgspec.Struct, frozen=True):
     """Say that a matching line of JSON holds one of `literals`, or a match of `regex`.
 
     `text` is what a line of the record holds in mplog's text layout, or None. An `anchored` expression begins with

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -46,7 +45,7 @@ def groups(source: Source, plan: Plan, context: Context, progress: Progress) -> 
     timed = plan.selection.since is not None or plan.selection.until is not None
     if timed or not folding.fits([source], plan.input_format):
         return None
-    sparse = replace(plan, every_record=False)
+    sparse = msgspec.structs.replace(plan, every_record=False)
     with open_source(source.files[0]) as stream:
         probe = Scanner(source.files[0], sparse, whole=True)
         probe.decide(pread(stream.fileno(), BLOCK, 0))

@@ -12,6 +12,7 @@ from mplog.viewer.lines import Record
 from mplog.viewer.longlines import left_out
 from mplog.viewer.look import Look
 from mplog.viewer.tails import FieldText
+from mplog.viewer.times import SECONDS
 from mplog.viewer.timespec import Calendar
 
 LONGEST_NAME = 28
@@ -23,9 +24,8 @@ _LONGEST_REMEMBERED = 10_000
 class Pretty:
     """Render records as aligned, coloured lines; continuation lines keep the gutter.
 
-    What repeats is remembered: the clock of each second, and everything between clock and message for each
-    process,
-    level and logger. `date` is the day of the last line; a new day gets a line of its own.
+    What repeats is remembered: the clock of each minute and second, and everything between clock and message for each
+    process, level and logger. `date` is the day of the last line; a new day gets a line of its own.
     """
 
     def __init__(self, look: Look, *, grow: bool = False) -> None:
@@ -38,6 +38,7 @@ class Pretty:
         self._names = look.names
         self._calendar = Calendar(look.zone)
         self._clocks: dict[str, tuple[str, str]] = {}
+        self._minutes: dict[str, tuple[str, str]] = {}
         self._heads: dict[tuple[str, int | None, str, str, str], tuple[str, str, str]] = {}
         self._pids: dict[str, int | None] = {}
         self._fields = FieldText(look)
@@ -81,18 +82,30 @@ class Pretty:
         return "".join(out)
 
     def _clock(self, record: Record) -> tuple[tuple[str, str], str]:
+        stamp = record.time_text
+        own = record.format == "mplog" and len(stamp) == 27 and stamp[20:23].isdecimal()
+        minute = self._minutes.get(stamp[:17])
+        if own and minute is not None and stamp[17:19] in SECONDS and stamp[19] == ".":
+            return self._remember(stamp, f"{minute[0]}{stamp[17:19]}.", minute[1])
         time = record.time
         if time is None:
             return (self._dim + " " * 9, self.date), "   "
         micro = round(time * 1e6)
         second = micro // 1_000_000
-        known = (f"{self._dim}{self._calendar.clock(second)}.", self._calendar.date(second))
-        if record.format == "mplog" and len(record.time_text) == 27 and record.time_text[20:23].isdecimal():
-            if len(self._clocks) > _CACHED:
-                self._clocks.clear()
-            self._clocks[record.time_text[:19]] = known
-            return known, record.time_text[20:23]
-        return known, f"{micro % 1_000_000 // 1000:03d}"
+        clock, date = self._calendar.clock(second), self._calendar.date(second)
+        if not own:
+            return (f"{self._dim}{clock}.", date), f"{micro % 1_000_000 // 1000:03d}"
+        if clock[6:] == stamp[17:19]:  # as in all zones but those of long ago
+            if len(self._minutes) > _CACHED:
+                self._minutes.clear()
+            self._minutes[stamp[:17]] = (f"{self._dim}{clock[:6]}", date)
+        return self._remember(stamp, f"{self._dim}{clock}.", date)
+
+    def _remember(self, stamp: str, clock: str, date: str) -> tuple[tuple[str, str], str]:
+        if len(self._clocks) > _CACHED:
+            self._clocks.clear()
+        known = self._clocks[stamp[:19]] = (clock, date)
+        return known, stamp[20:23]
 
     def take_dates(self) -> tuple[str, int, str]:
         """Return the first day, the byte where its line belongs, and the last day, since the last call.

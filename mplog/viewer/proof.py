@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -19,8 +18,7 @@ from mplog.viewer.tables import plural
 _TEXT_DROP = re.compile(r"(?:(.*)\[(\d+)\] )?dropped ([\d,]+) records? between ")
 
 
-@dataclass
-class TextLife:
+class TextLife(msgspec.Struct):
     """What a file without seq tells of one process."""
 
     process: str
@@ -31,18 +29,17 @@ class TextLife:
     end: str | None = None
 
 
-@dataclass
-class Finding:
+class Finding(msgspec.Struct):
     """The result for one log with its rotated files."""
 
     path: str
     files: tuple[str, ...]
-    ledger: Ledger = field(default_factory=Ledger)
-    texts: dict[tuple[str, int | None], TextLife] = field(default_factory=dict)
-    text_done: list[TextLife] = field(default_factory=list)
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
+    texts: dict[tuple[str, int | None], TextLife] = {}
+    text_done: list[TextLife] = []
     text_records: int = 0
     damaged: int = 0
-    places: list[str] = field(default_factory=list)
+    places: list[str] = []
     rotated: bool = False
 
     def accounts(self) -> list[tuple[Life, Account]]:

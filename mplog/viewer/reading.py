@@ -11,8 +11,9 @@ import os
 import select
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
+
+import msgspec
 
 from mplog.viewer.archives import SUFFIXES as COMPRESSED
 from mplog.viewer.archives import is_compressed, open_archive
@@ -27,8 +28,7 @@ _MANY = 100  # logs that any system opens at once
 SUFFIXES = (".log", ".json", ".jsonl", ".ndjson")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """Name one log: the files it consists of, oldest first; `-` is standard input."""
 
     path: str

@@ -6,7 +6,8 @@ Runs in the command `mplog`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from mplog.viewer import layouts
 from mplog.viewer.conditions import Predicate
@@ -21,8 +22,7 @@ _SAMPLE = 1 << 18
 _WORTHWHILE = 0.3
 
 
-@dataclass
-class Damage:
+class Damage(msgspec.Struct):
     """Count the lines that are no records, and those shown without their middle, over all files; remember the first."""
 
     mode: str = "show"
@@ -64,13 +64,12 @@ class Damage:
         return f"{lines} of more than {longest >> 20} MiB shown without {middle} {place}"
 
 
-@dataclass
-class Plan:
+class Plan(msgspec.Struct):
     """Say what a scan is to find, and how."""
 
-    selection: Selection = field(default_factory=Selection)
+    selection: Selection = msgspec.field(default_factory=Selection)
     input_format: str = "auto"
-    damage: Damage = field(default_factory=Damage)
+    damage: Damage = msgspec.field(default_factory=Damage)
     show_damaged: bool = True
     every_record: bool = False
     longest: int = MAX_LINE

@@ -9,8 +9,9 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import tzinfo
+
+import msgspec
 
 from mplog.viewer.comparisons import Compare, level_number
 from mplog.viewer.conditions import (
@@ -32,11 +33,10 @@ _FIELD = re.compile(r"([A-Za-z_@][\w.@-]*)(!=|!~|>=|<=|=|~|>|<)(.*)", re.DOTALL)
 _GREP_FIELD = re.compile(r"([A-Za-z_][\w.]*)~(.+)", re.DOTALL)
 
 
-@dataclass
-class Selection:
+class Selection(msgspec.Struct):
     """Hold the conditions on records, and the span of time in epoch seconds; None is open."""
 
-    condition: All = field(default_factory=lambda: All(()))
+    condition: All = msgspec.field(default_factory=lambda: All(()))
     since: float | None = None
     until: float | None = None
     wanted_fields: tuple[str, ...] = ()

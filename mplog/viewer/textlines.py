@@ -61,7 +61,7 @@ def _own(match: re.Match[str], raw: bytes, offset: int, source: str) -> Record:
     """Return the record of a line in mplog's own layout."""
     stamp, level, process, pid, logger, msg = match.groups()
     record = Record(
-        time=times.parse(stamp), time_text=stamp, levelno=levels.number(level), level=level, msg=msg,
+        moment=times.parse(stamp), time_text=stamp, levelno=levels.number(level), level=level, msg=msg,
         logger=logger, process=process, pid=int(pid), raw=raw, offset=offset, source=source, fields={},
     )  # fmt: skip
     if "=" in msg and len(msg) < _LONGEST_HEADER:
@@ -80,7 +80,7 @@ def _record(match: re.Match[str], raw: bytes, offset: int, source: str) -> Recor
     stamp = found.get("time") or ""
     pid, line = found.get("pid"), found.get("line")
     return Record(
-        time=_time_of(stamp, source) if stamp else None, time_text=stamp, levelno=levelno, level=level,
+        moment=_time_of(stamp, source) if stamp else None, time_text=stamp, levelno=levelno, level=level,
         msg=found["msg"] if "msg" in found else match[0], logger=(found.get("logger") or "").strip(),
         process=(found.get("process") or "").strip(), pid=int(pid) if pid else None,
         thread=found.get("thread") or "", file=found.get("file") or "", line=int(line) if line else None,

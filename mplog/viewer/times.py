@@ -18,7 +18,7 @@ _MONTHS = {m: i for i, m in enumerate(_NAMES, 1)}
 
 _HOURS = {f"T{hour:02}:": hour * 3600 for hour in range(24)}
 _MINUTES = {f"{minute:02}:": minute * 60 for minute in range(60)}
-_SECONDS = {f"{second:02}": second for second in range(60)}
+SECONDS = {f"{second:02}": second for second in range(60)}
 
 _days: dict[str, float] = {}
 _seconds: dict[str, float] = {}
@@ -66,7 +66,7 @@ def _second(whole: str) -> float | None:
 def _on_known_day(whole: str) -> float | None:
     """Return the seconds of `2026-11-22T11:11:11` without a look at the calendar."""
     try:
-        return _days[whole[:10]] + _HOURS[whole[10:14]] + _MINUTES[whole[14:17]] + _SECONDS[whole[17:]]
+        return _days[whole[:10]] + _HOURS[whole[10:14]] + _MINUTES[whole[14:17]] + SECONDS[whole[17:]]
     except KeyError:
         return None
 

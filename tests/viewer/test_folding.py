@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -91,7 +91,7 @@ def facts(target: Any) -> object:
     if isinstance(target, Stats):
         return report(target, 10**6), target.timeline.width, target.templates.others, target.sites.others
     target.roots()
-    return [{**dataclasses.asdict(dataclasses.replace(life, children=[]))} for life in target.lives]
+    return [msgspec.structs.asdict(msgspec.structs.replace(life, children=[])) for life in target.lives]
 
 
 @pytest.fixture(params=[1 << 19, 700])

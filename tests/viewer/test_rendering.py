@@ -52,7 +52,7 @@ exceptions = st.recursive(
 )
 records = st.builds(
     Record,
-    time=st.none() | st.floats(-1e12, 1e12), time_text=text, level=text, levelno=st.integers(0, 60), msg=text,
+    moment=st.none() | st.floats(-1e12, 1e12), time_text=text, level=text, levelno=st.integers(0, 60), msg=text,
     logger=text, process=text, pid=st.none() | st.integers(), thread=text, file=text,
     line=st.none() | st.integers(), func=text, seq=st.none() | st.integers(), exc=st.none() | exceptions,
     fields=st.dictionaries(text, values, max_size=3), raw=st.binary(max_size=30), offset=st.integers(0, 1 << 40),
