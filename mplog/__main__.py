@@ -38,6 +38,10 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None:
         # Records have no cycles; looking for some costs a third of the time of a large file.
         gc.disable()
+        # glibc gives blocks as large as ours back to the kernel, and pays for each page when the next one comes, until
+        # it has seen a larger one freed (mallopt(3), M_MMAP_THRESHOLD); with two processes that was half of the time.
+        large = bytes(1 << 23)
+        del large
     if sys.stderr is None:  # closed: what is said there must not get into the output
         sys.stderr = open(os.devnull, "w")
     from mplog.exceptions import MplogError
