@@ -17,6 +17,7 @@ from mplog.exceptions import SessionError
 from mplog.viewer import summary, tables
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.family import Family, Life
+from mplog.viewer.output import say
 from mplog.viewer.tables import Page, clean, duration, number, plural, rfc3339
 
 EPILOG = """examples:
@@ -66,19 +67,25 @@ def _run_sessions(args: argparse.Namespace, page: Page) -> int:
     found, left = _sessions.live(), waiting()
     if not found and not left:
         raise ViewerError("there is no running session of this user; name a log file")
-    reports = []
+    reports, shown = [], False
     for session in found:
-        args.paths = [session.spool.path]
-        _take_sessions(args)
+        args.paths = [session.file] if session.file is not None and os.path.exists(session.file) else []
         family = Family()
-        if args.paths:
-            summary.gather(args, family)
+        try:
+            if args.paths:
+                summary.gather(args, family)
+        except ViewerError as error:  # The others are shown all the same.
+            say(error.sentence)
+            continue
         _add_running(family, session)
+        if not family.lives:
+            continue  # It has ended since it was found.
         rows = _rows(family, args)
         reports += [{"session": str(session), **report(life)} for life, _ in rows]
         if not args.json:
-            if session is not found[0]:
+            if shown:
                 page.line()
+            shown = True
             page.line(page.paint(clean(str(session)), "cyan"))
             _show(rows, family.lives, page)
     if args.json:

@@ -13,6 +13,9 @@ from sample_log import SampleLog
 
 import mplog
 from mplog.__main__ import main
+from mplog._shared import sessions
+from mplog._shared.sessions import Found
+from mplog._shared.spool import Spool
 from mplog.viewer.family import Family
 from mplog.viewer.reading import read_records
 
@@ -150,3 +153,23 @@ def test_without_a_name_running_sessions_are_shown(tmp_path: Path) -> None:
     assert str(path) in shown.stdout
     assert "MainProcess" in shown.stdout
     assert piped.stdout.startswith("0 processes")
+
+
+def test_a_session_that_ends_meanwhile_hides_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that is gone by the time it is looked at is passed over; one whose log cannot be read is said."""
+    unreadable = tmp_path / "a directory"
+    unreadable.mkdir()
+    gone = Spool(str(tmp_path / "gone"))
+    ended = [Found(gone, {"config": {"file": file}}) for file in (None, str(tmp_path / "no.log"), str(unreadable))]
+    monkeypatch.setattr(sys, "stdin", None)
+    with mplog.setup(tmp_path / "app.json", console=False, spool=tmp_path / "spool"):
+        found = [*ended, sessions.find(str(tmp_path / "app.json"))]
+        monkeypatch.setattr(sessions, "live", lambda: found)
+        assert main(["ps"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"{tmp_path / 'app.json'}\n")
+    assert "MainProcess" in shown.out
+    assert len(shown.err.splitlines()) == 1
+    assert shown.err.startswith(f"mplog: {unreadable}: no log in this directory")
