@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -164,8 +165,10 @@ def test_a_session_that_ends_meanwhile_hides_no_other(
     gone = Spool(str(tmp_path / "gone"))
     ended = [Found(gone, {"config": {"file": file}}) for file in (None, str(tmp_path / "no.log"), str(unreadable))]
     monkeypatch.setattr(sys, "stdin", None)
-    with mplog.setup(tmp_path / "app.json", console=False, spool=tmp_path / "spool"):
-        found = [*ended, sessions.find(str(tmp_path / "app.json"))]
+    with mplog.setup(tmp_path / "app.json", console=False) as session:
+        logging.getLogger("app").warning("here")
+        session.flush()
+        found = [*ended, sessions.find(str(session.spool))]
         monkeypatch.setattr(sessions, "live", lambda: found)
         assert main(["ps"]) == 0
     shown = capsys.readouterr()
