@@ -17,7 +17,7 @@ from mplog.viewer.archives import is_compressed
 from mplog.viewer.conditions import Glob
 from mplog.viewer.escapes import escape_lines
 from mplog.viewer.exceptions import ViewerError
-from mplog.viewer.fields import SCHEMA, canonical, getter, nearest
+from mplog.viewer.fields import SCHEMA, canonical, nearest, reader
 from mplog.viewer.lines import Record
 from mplog.viewer.output import Output
 from mplog.viewer.reading import open_source
@@ -62,13 +62,13 @@ def _fields(view: View, output: Output) -> int:
     counts: Counter[str] = Counter()
     examples: dict[str, dict[str, None]] = {}
     total = 0
-    schema = [(name, getter(name)) for name in SCHEMA]
+    schema = [(name, reader(name)) for name in SCHEMA]
     for record in _records(view):
         total += 1
         for name, get in schema:
             value = get(record)
-            if value is not None and (name != "levelno"):
-                _note(counts, examples, name, record.time_text if name == "time" else value)
+            if value is not None:
+                _note(counts, examples, name, value)
         for name, value in record.fields.items():
             _note(counts, examples, name, value)
     if not total:
@@ -98,7 +98,7 @@ def _row(name: str, count: int, share: float, rest: str, width: int, colour: boo
 
 def _values(view: View, output: Output) -> int:
     name = view.args.values
-    get = getter(name)
+    get = reader(name)
     counts: Counter[str] = Counter()
     total = others = 0
     known: set[str] = set(SCHEMA)
@@ -222,7 +222,7 @@ def _first(records: Iterable[Record]) -> list[Record]:
 def _wrong_name(selection: Selection, sample: list[Record]) -> str:
     known = {name for record in sample for name in record.fields}
     for name in selection.wanted_fields:
-        if name.split(".")[0] not in known:
+        if name not in known and name.split(".")[0] not in known:
             return f": no record has a field {name!r}{nearest(name, {*known, *SCHEMA})}"
     for part in selection.condition.parts:
         if isinstance(part, Glob) and not any(map(part.predicate(), sample)):
@@ -248,13 +248,14 @@ def unknown_keys(view: View) -> str:
 
     wanted = [name for name in view.keys if not any(char in name for char in "*?[")]
     wanted += places(view.args.template or "")
-    wanted = [name.split(".")[0] for name in wanted]
-    unsure = [name for name in wanted if name not in SCHEMA and canonical(name) == name and name not in _SPECIAL]
+    unsure = [name for name in wanted if canonical(name.split(".")[0]) not in (*SCHEMA, *_SPECIAL)]
     if not unsure or any(source.path == "-" for source in view.sources):
         return ""
     known = {name for record in _sample(view) for name in record.fields}
     for name in unsure:
+        if name in known or name.split(".")[0] in known:
+            continue
         near = nearest(name, {*known, *SCHEMA})
-        if name not in known and near:
+        if near:
             return f"no record has a field {name!r}{near}"
     return ""

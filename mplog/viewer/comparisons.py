@@ -14,6 +14,7 @@ from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.fields import canonical, getter, nearest
 from mplog.viewer.lines import Record, text_of
 from mplog.viewer.needles import Needle, field_needle, level_needle
+from mplog.viewer.values import utc_text
 
 
 class Compare(msgspec.Struct, frozen=True):
@@ -27,7 +28,9 @@ class Compare(msgspec.Struct, frozen=True):
     value: Any
 
     def __str__(self) -> str:
-        value = levels.name(int(self.value)) if canonical(self.field) == "level" else self.value
+        name, value = canonical(self.field), self.value
+        if name in ("level", "time"):
+            value = levels.name(int(value)) if name == "level" else utc_text(value)
         return f"{self.field} {self.op} {value}"
 
     def predicate(self) -> Predicate:

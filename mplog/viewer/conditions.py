@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from mplog.viewer import levels
-from mplog.viewer.fields import canonical, getter
+from mplog.viewer.fields import canonical, getter, reader
 from mplog.viewer.lines import Record, text_of
 from mplog.viewer.needles import Needle, any_needle, field_needle, level_needle, regex_needle
 
@@ -216,7 +216,7 @@ class Grep(msgspec.Struct, frozen=True):
                 search(record.msg) is not None
                 or (record.exc is not None and search(exception_text(record.exc)) is not None)
             )
-        get = getter(self.field)
+        get = reader(self.field)
         if canonical(self.field) == "exc":
             return lambda record: record.exc is not None and search(exception_text(record.exc)) is not None
         return lambda record: (value := get(record)) is not None and search(text_of(value)) is not None

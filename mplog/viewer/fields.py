@@ -53,6 +53,14 @@ def getter(name: str) -> Getter:
     return dotted
 
 
+def reader(name: str) -> Getter:
+    """Return the function that gets a field by name as it stands in the file: a time as text, not as a number."""
+    get = getter(name)
+    if canonical(name) != "time":
+        return get
+    return lambda record: record.fields.get(name) or record.time_text or None
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `, did you mean 'user'?` for the name most like it, or nothing."""
     import difflib

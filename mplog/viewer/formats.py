@@ -5,6 +5,7 @@ Runs in the command `mplog`.
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 from mplog.viewer import colours
 from mplog.viewer.escapes import escape, escape_json, escape_lines
 from mplog.viewer.exceptions import ViewerError
-from mplog.viewer.fields import getter
+from mplog.viewer.fields import canonical, getter
 from mplog.viewer.lines import Record, text_of
 from mplog.viewer.look import Look
 from mplog.viewer.pretty import Pretty
@@ -71,6 +72,22 @@ class _JsonArray(_Each):
         return "\n]\n" if self._any else "[]\n"
 
 
+class _Raw(_Each):
+    """The file's lines; one that holds several records is written once."""
+
+    def __init__(self) -> None:
+        super().__init__(_raw)
+        self._last: dict[str, int] = {}
+
+    def render(self, records: Iterable[Record]) -> str:
+        texts = []
+        for record in records:
+            if record.format != "json" or self._last.get(record.source) != record.offset:
+                texts.append(_raw(record))
+            self._last[record.source] = record.offset
+        return "".join(texts)
+
+
 class _Pretty(Pretty):
     def begin(self) -> str:
         return ""
@@ -88,7 +105,7 @@ def renderer(look: Look, *, grow: bool = False) -> Renderer:
     if look.template is not None:
         return _Each(template(look.template, look))
     if look.output == "raw":
-        return _Each(_raw)
+        return _Raw()
     if look.output == "jsonl":
         return _Each(_jsonl(look))
     if look.output == "json":
@@ -111,27 +128,44 @@ def _raw(record: Record) -> str:
 
 
 def _object(look: Look) -> Callable[[Record], dict[str, Any]]:
+    """Return the function that makes an object of a record, with the fields that are to be shown."""
     shows = look.shows()
-    return lambda record: as_object(record, shows)
+    inside = [(name, getter(name)) for name in look.keys if "." in name and not _is_glob(name)]
+    if not inside:
+        return lambda record: as_object(record, shows)
+
+    def one(record: Record) -> dict[str, Any]:
+        found = as_object(record, shows)
+        for name, get in inside:
+            value = get(record)
+            if value is not None:
+                found.setdefault(name, value)
+        return found
+
+    return one
+
+
+def _is_glob(name: str) -> bool:
+    return any(char in name for char in "*?[")
 
 
 def _jsonl(look: Look) -> Callable[[Record], str]:
-    shows = look.shows()
+    everything, object_of = look.shows() is None, _object(look)
 
     def one(record: Record) -> str:
-        if shows is None and record.format == "mplog":
+        if everything and record.format == "mplog":
             return _raw(record)
-        return json_text(as_object(record, shows)) + "\n"
+        return json_text(object_of(record)) + "\n"
 
     return one
 
 
 def _logfmt(look: Look) -> Callable[[Record], str]:
-    shows = look.shows()
+    object_of = _object(look)
 
     def one(record: Record) -> str:
         parts = []
-        for name, value in as_object(record, shows).items():
+        for name, value in object_of(record).items():
             if name == "exc" and isinstance(value, dict):
                 value = value.get("text") or f"{text_of(value.get('type'))}: {text_of(value.get('message'))}"
             key = re.sub(r'[\s="]', "_", escape(name))
@@ -148,8 +182,8 @@ def _csv(look: Look) -> Renderer:
     import csv
     import io
 
-    columns = [name for name in (look.keys or (*_COLUMNS, "exc", "fields")) if name not in look.hide]
-    getters = [_cell(name) for name in columns]
+    columns = _columns(look)
+    getters = [_cell(name, look) for name in columns]
 
     def one(record: Record) -> str:
         text = io.StringIO()
@@ -161,10 +195,31 @@ def _csv(look: Look) -> Renderer:
     return _Each(one, head.getvalue())
 
 
-def _cell(name: str) -> Callable[[Record], str]:
+def _columns(look: Look) -> list[str]:
+    """Return the columns of CSV, which have to be known before the first record."""
+    shows = look.shows()
+    usual = (*_COLUMNS, "exc", "fields")
+    columns: list[str] = []
+    for key in look.keys or usual:
+        found = [name for name in usual if fnmatch.fnmatchcase(name, key)] if _is_glob(key) else [key]
+        if not found:
+            raise ViewerError(
+                f"-k {key!r} is like no column of CSV; write the names of the fields out, without wildcards"
+            )
+        columns += found
+    return [name for name in dict.fromkeys(columns) if shows is None or shows(name)]
+
+
+def _cell(name: str, look: Look) -> Callable[[Record], str]:
     if name == "fields":
-        return lambda record: json_text(record.fields) if record.fields else ""
-    if name == "time":
+        shows = Look(hide=look.hide).shows() or (lambda _key: True)
+
+        def fields(record: Record) -> str:
+            shown = {key: value for key, value in record.fields.items() if shows(key)}
+            return json_text(shown) if shown else ""
+
+        return fields
+    if canonical(name) == "time":
         return lambda record: utc_text(record.time) if record.time is not None else escape(record.time_text)
     get = getter(name)
 
@@ -251,7 +306,7 @@ def _place(name: str, spec: str, look: Look) -> Callable[[Record], str]:
 
         mode, colour = look.tb, look.colour
         return lambda record: "\n".join(render(record.exc, mode, colour=colour)) if record.exc else ""
-    get = getter(name)
+    get = _cell(name, look) if canonical(name) == "time" else getter(name)
 
     def place(record: Record) -> str:
         value = get(record)

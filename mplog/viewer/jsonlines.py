@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mplog.viewer import exctext, levels, times
+from mplog.viewer import exctext, levels, otlp, times
 from mplog.viewer.lines import Record, damaged_record, decode_object, own_record, text_of
 
 _TIME = (
@@ -51,10 +51,10 @@ _LOGGER = (
 )
 _PROCESS = ("processName", "process", "process_name", "process.name", "worker")
 _PID = ("pid", "process_id", "process.pid", "processId")
-_THREAD = ("thread", "threadName", "thread_name", "process.thread.name", "threadname")
-_FILE = ("file", "pathname", "filename", "log.origin.file.name", "code.filepath")
-_LINE = ("line", "lineno", "line_number", "log.origin.file.line", "code.lineno")
-_FUNC = ("func", "funcName", "function", "func_name", "log.origin.function", "code.function")
+_THREAD = ("thread", "threadName", "thread_name", "process.thread.name", "threadname", "thread.name")
+_FILE = ("file", "pathname", "filename", "log.origin.file.name", "code.filepath", "code.file.path")
+_LINE = ("line", "lineno", "line_number", "log.origin.file.line", "code.lineno", "code.line.number")
+_FUNC = ("func", "funcName", "function", "func_name", "log.origin.function", "code.function", "code.function.name")
 _EXC = (
     "exc",
     "exception",
@@ -68,8 +68,15 @@ _EXC = (
     "exception.stacktrace",
 )
 
-_INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 _PINO = {10: 5, 20: 10, 30: 20, 40: 30, 50: 40, 60: 50}
+
+
+def foreign_records(data: dict[str, Any], raw: bytes, offset: int, source: str) -> list[Record]:
+    """Return the records of a JSON object: one, but of OTLP's envelope each that is in it."""
+    many = otlp.split(data) if "resourceLogs" in data else None
+    if many is None:
+        return [foreign_record(data, raw, offset, source)]
+    return [foreign_record(one, raw, offset, source) for one in many]
 
 
 def foreign_record(data: dict[str, Any], raw: bytes, offset: int, source: str) -> Record:
@@ -115,10 +122,10 @@ def _unwrap(data: dict[str, Any]) -> dict[str, Any]:
                     data.setdefault(flat, item)
     _place(data)
     if isinstance(body := data.get("body"), dict):
-        data["body"] = _otlp(body)
-    if _is_pairs(data.get("attributes")):
+        data["body"] = otlp.value_of(body)
+    if otlp.is_pairs(data.get("attributes")):
         for pair in data.pop("attributes"):
-            data.setdefault(pair["key"], _otlp(pair["value"]))
+            data.setdefault(pair["key"], otlp.value_of(pair["value"]))
     return data
 
 
@@ -129,24 +136,6 @@ def _place(data: dict[str, Any]) -> None:
         del data["source"]
         for name, value in source.items():
             data.setdefault(name, value)
-
-
-def _is_pairs(value: object) -> bool:
-    """Say whether this is a list of OTLP's key-value pairs."""
-    return isinstance(value, list) and all(
-        isinstance(pair, dict) and isinstance(pair.get("key"), str) and "value" in pair for pair in value
-    )
-
-
-def _otlp(value: Any) -> Any:
-    """Return the value in OTLP's envelope, such as `{"stringValue": "x"}`; anything else unchanged."""
-    if isinstance(value, dict) and len(value) == 1:
-        ((name, inner),) = value.items()
-        if name == "intValue" and isinstance(inner, str) and _INTEGER.fullmatch(inner):
-            return int(inner)
-        if name in ("stringValue", "intValue", "doubleValue", "boolValue", "bytesValue"):
-            return inner
-    return value
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -9,6 +9,8 @@ from datetime import tzinfo
 
 import msgspec
 
+from mplog.viewer.fields import canonical
+
 FORMATS = ("pretty", "short", "raw", "json", "jsonl", "logfmt", "csv", "html", "trace")
 FOR_PROGRAMS = ("json", "jsonl", "logfmt", "csv")
 
@@ -47,7 +49,7 @@ class Look(msgspec.Struct):
         """Return the function that tells whether an own field is shown; None when all are."""
         if not self.keys and not self.hide:
             return None
-        keep = _any_glob(self.keys) if self.keys else None
+        keep = _any_glob((*self.keys, *map(canonical, self.keys))) if self.keys else None
         drop = _any_glob(self.hide) if self.hide else None
         seen: dict[str, bool] = {}
 

@@ -47,7 +47,7 @@ class Parser:
             if data is not None:
                 self._json_seen = True
                 record = own_record(data, raw, offset, self.source)
-                return (record or jsonlines.foreign_record(data, raw, offset, self.source),)
+                return (record,) if record else jsonlines.foreign_records(data, raw, offset, self.source)
         return self._slow(raw, offset)
 
     def pass_json(self) -> Sequence[Record]:
@@ -83,7 +83,7 @@ class Parser:
         data = decode_object(raw)
         if data is not None:
             record = own_record(data, raw, offset, self.source)
-            return [record or jsonlines.foreign_record(data, raw, offset, self.source)]
+            return [record] if record else jsonlines.foreign_records(data, raw, offset, self.source)
         if not (self._json_seen or self._only_json) and b'":' not in raw:
             return None
         return jsonlines.salvage(raw, offset, self.source)

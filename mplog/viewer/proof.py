@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mplog.viewer import jsonlines, lines, quick, reading
+from mplog.viewer import jsonlines, lines, otlp, quick, reading
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.family import certificate_in
 from mplog.viewer.lives import Account, Ledger, LedgerLine, Life, ending
@@ -120,8 +120,9 @@ def _enter_mixed(
 
 
 def _enter_other(finding: Finding, path: str, at: int, raw: bytes, decoder: msgspec.json.Decoder[LedgerLine]) -> None:
-    if lines.decode_object(raw.strip()) is not None:
-        finding.text_records += 1
+    data = lines.decode_object(raw.strip())
+    if data is not None:
+        finding.text_records += len(otlp.split(data) or (data,))
         return
     for record in jsonlines.salvage(raw, at, path):
         if record.damaged:

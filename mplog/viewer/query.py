@@ -8,6 +8,7 @@ op    := = == != < <= > >= ~ !~   value := WORD | NUMBER | 'text' | "text" | /re
 from __future__ import annotations
 
 import re
+from datetime import tzinfo
 from typing import Any, NamedTuple, NoReturn
 
 from mplog.viewer.comparisons import Compare, level_number
@@ -35,23 +36,24 @@ class _Token(NamedTuple):
     at: int
 
 
-def parse(text: str, *, now: float | None = None) -> Condition:
+def parse(text: str, *, now: float | None = None, zone: tzinfo | None = None) -> Condition:
     """Return the condition that a query states.
 
     Args:
         text: the query.
         now: epoch seconds to which times such as `10m` are relative; None takes the clock.
+        zone: what a time without a zone is in; None is the local zone.
 
     Raises:
         ViewerError: the query is wrong; the second and third line show it with a caret under the place.
     """
-    return _Parser(text, now).parse()
+    return _Parser(text, now, zone).parse()
 
 
 class _Parser:
-    def __init__(self, text: str, now: float | None) -> None:
+    def __init__(self, text: str, now: float | None, zone: tzinfo | None) -> None:
         self.text = text
-        self.now = now
+        self.now, self.zone = now, zone
         self.at = 0
         self.depth = 0
         self.tokens = list(self._tokens())
@@ -202,7 +204,7 @@ class _Parser:
             from mplog.viewer.timespec import parse_time
 
             try:
-                return parse_time(text, now=self.now)
+                return parse_time(text, now=self.now, zone=self.zone)
             except ViewerError as error:
                 self.fail(error.sentence, token.at)
         return text

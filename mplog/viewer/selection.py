@@ -72,11 +72,11 @@ def build(args: argparse.Namespace, conditions: list[str], zone: tzinfo | None =
     if args.grep:
         parts.append(_one_of([_grep(text, "-g") for text in args.grep]))
     parts += [Not(_grep(text, "-G")) for text in args.grep_not or ()]
-    parts += _field_conditions(conditions)
+    parts += _field_conditions(conditions, zone)
     if args.query:
         from mplog.viewer.query import parse
 
-        parts += [parse(text) for text in args.query]
+        parts += [parse(text, zone=zone) for text in args.query]
     since = None if args.since is None else parse_time(args.since, zone=zone)
     until = None if args.until is None else parse_time(args.until, zone=zone)
     if since is not None and until is not None and since > until:
@@ -134,7 +134,7 @@ def _levels(text: str) -> Condition:
     return LoggerLevels(loggers)
 
 
-def _field_conditions(arguments: list[str]) -> list[Condition]:
+def _field_conditions(arguments: list[str], zone: tzinfo | None) -> list[Condition]:
     """Return FIELD=VALUE arguments as conditions: one field twice means either, different fields both."""
     same: dict[str, list[Condition]] = {}
     others: list[Condition] = []
@@ -142,7 +142,7 @@ def _field_conditions(arguments: list[str]) -> list[Condition]:
         match = _FIELD.fullmatch(argument)
         assert match is not None
         name, op, text = match[1], match[2], match[3]
-        found = _field_condition(name, op, text)
+        found = _field_condition(name, op, text, zone)
         if op == "=":
             same.setdefault(name, []).append(found)
         else:
@@ -150,7 +150,7 @@ def _field_conditions(arguments: list[str]) -> list[Condition]:
     return [*(_one_of(parts) for parts in same.values()), *others]
 
 
-def _field_condition(name: str, op: str, text: str) -> Condition:
+def _field_condition(name: str, op: str, text: str, zone: tzinfo | None) -> Condition:
     if op in ("~", "!~"):
         found = _grep(f"{name}~{text}" if text else "", name)
         return Not(found) if op == "!~" else found
@@ -160,7 +160,7 @@ def _field_condition(name: str, op: str, text: str) -> Condition:
     if real == "time":
         from mplog.viewer.timespec import parse_time
 
-        return Compare(name, op, parse_time(text))
+        return Compare(name, op, parse_time(text, zone=zone))
     return Compare(name, op, text)
 
 

@@ -243,7 +243,7 @@ def _headline(stats: Stats, page: Page, name: str) -> None:
     facts = [
         (stats.exceptions, "exception", "red"), (stats.deaths, "death", "red"),
         (stats.dropped, "dropped record", "yellow"),
-        (stats.damaged, "damaged line", "yellow"), (stats.untimed, "record without time", "dim"),
+        (stats.damaged, "damaged line", "yellow"), (stats.untimed, "untimed record", "dim"),
     ]  # fmt: skip
     told = [(plural(count, noun), colour) for count, noun, colour in facts if count]
     if told:

@@ -25,7 +25,7 @@ class FieldText:
         self._keys: dict[str, str] = {}
         self._colour = look.colour
         names = [name for name in look.keys if name in SCHEMA or name in ("source", "offset") or "." in name]
-        self.extra = [(name, getter(name)) for name in names if name not in ("msg", "level", "logger", "exc")]
+        self.extra = [(name, getter(name)) for name in names if name not in ("time", "msg", "level", "logger", "exc")]
 
     def text(self, record: Record) -> str:
         """Return a record's fields, beginning with a space; "" for none."""
@@ -36,7 +36,7 @@ class FieldText:
         keys, shows = self._keys, self._shows
         fields = self._changed(record) if self._skip else record.fields
         for name, get in self.extra:
-            value = get(record)
+            value = get(record) if name not in record.fields else None
             if value is not None:
                 out.append(f"{keys.get(name) or self._key(name)}{short(value)}")
         for name, value in fields.items():
