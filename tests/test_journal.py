@@ -64,6 +64,8 @@ def test_segment_names_come_back():
     assert parse_segment_name(segment_name("ab", 3, MAPPED)) == ("ab", 3)
     assert parse_segment_name("ab.owner") is None
     assert parse_segment_name("ab.x.mapped") is None
+    for number in ("\u00b2", "000000", "9" * 19, ""):
+        assert parse_segment_name(f"ab.{number}.mapped") is None
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -135,6 +137,38 @@ def test_no_segment_is_skipped_because_a_listing_missed_it(tmp_path, small_segme
     while data := reader.read(1 << 16)[0]:
         lines += split_lines(data)
     assert len(lines) == 100
+    journal.close()
+    reader.close()
+
+
+def test_no_segment_is_passed_over_while_no_directory_can_be_listed(tmp_path, small_segments, monkeypatch):
+    """Out of descriptors for a moment: the reader says so, and finds the earlier segments the next time."""
+    journal = make(tmp_path)
+    for _ in range(100):
+        journal.write(b"x" * 200, b"\n")
+    reader = JournalReader("j", directories=[str(tmp_path)])
+    last = max(tmp_path.glob("*.mapped"))
+    reader.segments[int(last.name.split(".")[1])] = str(last)
+    with monkeypatch.context() as full:
+        full.setattr(os, "listdir", lambda path: (_ for _ in ()).throw(OSError(errno.EMFILE, "Too many open files")))
+        with pytest.raises(OSError, match="Too many open files"):
+            reader.read(1 << 16)
+    assert len(everything(reader, tmp_path)) == 100
+    journal.close()
+    reader.close()
+
+
+def test_a_link_that_cannot_be_removed_does_not_stop_the_reader(tmp_path, small_segments, monkeypatch):
+    """It is passed over, though every listing shows it again."""
+    journal = make(tmp_path)
+    for _ in range(100):
+        journal.write(b"x" * 200, b"\n")
+    first = min(tmp_path.glob("*.mapped"))
+    first.rename(tmp_path / "elsewhere")
+    first.symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setattr(os, "unlink", lambda path: (_ for _ in ()).throw(PermissionError(errno.EPERM, "no")))
+    reader = reader_of(tmp_path)
+    assert 0 < len(everything(reader, tmp_path)) < 100
     journal.close()
     reader.close()
 

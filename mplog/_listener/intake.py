@@ -15,7 +15,7 @@ from mplog._listener.commit import Progress
 from mplog._listener.journals import Journal
 from mplog._listener.merge import KEY, Chunk, Range, key_of, retake, take
 from mplog._listener.outputs import Outputs, unlink
-from mplog._listener.reader import START
+from mplog._listener.reader import EXHAUSTED, START
 from mplog._listener.rounds import FEW, MANY, Rounds
 from mplog._shared.owner import SUFFIX
 from mplog._shared.segments import parse_segment_name
@@ -82,7 +82,9 @@ class Intake:
             try:
                 changed = os.stat(directory).st_mtime_ns
             except OSError as error:
-                complete = complete and error.errno in (errno.ENOENT, errno.ENOTDIR)
+                # Beside the log there may be somebody else's directories: none of our journals is in them.
+                closed = error.errno == errno.EACCES and directory != self._directories[0]
+                complete = complete and (closed or error.errno in (errno.ENOENT, errno.ENOTDIR))
                 continue
             if not force and self._listed.get(directory) == changed:
                 continue
@@ -191,7 +193,7 @@ class Intake:
     def _cannot_read(self, journal: Journal, error: OSError) -> None:
         """Try again for a while, in which nothing overtakes it; then give the segment up, so that it stops nobody."""
         journal.more = True
-        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        if error.errno in EXHAUSTED:
             self._most_open = max(1, self._most_open // 2)
             return
         now = time.monotonic()

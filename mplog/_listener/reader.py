@@ -1,17 +1,17 @@
 """Read write-once journals: the other side of `journal`. Runs in the listener, and wherever journals are recovered."""
 
-import contextlib
 import errno
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from mplog._shared.held import Held
-from mplog._shared.segments import APPENDED, END_LINE, parse_segment_name
+from mplog._shared.segments import APPENDED, END_LINE, parse_segment_name, withdraw
 
 MAX_LINE = 64 << 20
 """Bytes after which a line without an end is taken for damage."""
-
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What is said where something cannot be opened for now, though nothing is wrong with it."""
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -159,8 +159,8 @@ class JournalReader:
                     raise
                 path = self.segments.pop(chosen)
                 if error.errno == errno.ELOOP:  # No link is ours: it goes, and is not followed.
-                    with contextlib.suppress(OSError):
-                        os.unlink(path)
+                    withdraw(path)
+                    self.position = Position(chosen + 1, 0)  # also where it cannot be removed, and is listed again
                 continue
             self._appended = self.segments[chosen].endswith(APPENDED)
             if chosen != number:
@@ -175,11 +175,16 @@ class JournalReader:
         numbers were never used, which on a full disk are thousands, or are consumed.
         """
         for directory in self._directories:
-            with contextlib.suppress(OSError):
-                for name in os.listdir(directory):
-                    parsed = parse_segment_name(name)
-                    if parsed is not None and parsed[0] == self.journal and number <= parsed[1] < chosen:
-                        self.segments.setdefault(parsed[1], os.path.join(directory, name))
+            try:
+                names = os.listdir(directory)
+            except OSError as error:
+                if error.errno in EXHAUSTED:  # A moment later it can be listed: nothing is passed over unseen.
+                    raise
+                continue
+            for name in names:
+                parsed = parse_segment_name(name)
+                if parsed is not None and parsed[0] == self.journal and number <= parsed[1] < chosen:
+                    self.segments.setdefault(parsed[1], os.path.join(directory, name))
         return min(n for n in self.segments if n >= number)
 
     def _take(self, limit: int, *, dead: bool) -> tuple[bytes, bool]:

@@ -3,9 +3,13 @@
 Any thread and any signal handler may come in between two calls of this module, but not within a row of assignments.
 """
 
+import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import mmap
 
 
 class Drops(NamedTuple):
@@ -88,3 +92,17 @@ class Account:
                 self._drop_reason,
             )
         self._on_drop(drops, self.dropped)
+
+    def blank(self, memory: "mmap.mmap | None", start: int, end: int, seq: int) -> None:
+        """Turn a claim whose copy failed (out of memory) into an empty line."""
+        if memory is not None:
+            for position in range(start, end - 1):
+                memory[position] = 32
+            memory[end - 1] = 10
+        self._count_drop(seq, "out of memory")
+
+
+def in_event_loop() -> bool:
+    """Tell whether the calling thread runs an asyncio event loop, which must not be held up."""
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None

@@ -22,13 +22,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from mplog._shared.account import Account, Drops, Policy
-from mplog._shared.segments import APPENDED, END_LINE, MAPPED, NO_ROOM, abandon, map_segment, segment_name
+from mplog._shared.account import Account, Drops, Policy, in_event_loop
+from mplog._shared.segments import APPENDED, END_LINE, MAPPED, NO_ROOM, abandon, map_segment, segment_name, withdraw
 
 if TYPE_CHECKING:
     import mmap
@@ -198,7 +197,7 @@ class JournalWriter(Account):
         """Open a segment; return the reason why there is none, and whether the line is written already."""
         policy = self._policy
         timeout = policy.urgent_timeout if levelno >= 40 else policy.block_timeout
-        if _in_event_loop():
+        if in_event_loop():
             timeout = min(timeout, 0.05)
         # A call inside a call is a signal handler or a finalizer: what it waits for may be beneath it.
         if self._nested > 1 and self._waiting:
@@ -271,8 +270,7 @@ class JournalWriter(Account):
             else:
                 os.fchmod(fd, 0o600)  # whatever the umask; `map_segment` does it for the other kind
         except BaseException as error:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+            withdraw(path)
             os.close(fd)
             if isinstance(error, (OSError, ValueError)):
                 raise OSError(getattr(error, "errno", None) or errno.EINVAL, str(error)) from error
@@ -300,19 +298,21 @@ class JournalWriter(Account):
     def _withdraw(self) -> None:
         """Remove segments whose creation an exception out of a signal handler ended half way."""
         while self._unfinished:
-            with contextlib.suppress(OSError):
-                os.unlink(self._unfinished[-1])
+            withdraw(self._unfinished[-1])
             self._unfinished = self._unfinished[:-1]
 
     def _finish_segment(self) -> None:
         """Fill the rest of the current segment, which tells the reader that no more comes in it."""
         if self._fd >= 0:
-            fd, self._fd = self._fd, -1
+            fd = self._fd
+            self._fd = -1
+            self.used = 0
             try:
                 os.write(fd, END_LINE)
             except OSError:
                 pass  # The reader moves on as well once a later segment exists.
             os.close(fd)
+            return
         # Claimed as a whole before it is filled: a finalizer that logs in between opens the next segment.
         memory = self.memory
         start = self.used
@@ -328,38 +328,46 @@ class JournalWriter(Account):
         fd = self._fd
         seq = self.seq + 1
         line = b"%b%d%b" % (head, seq, tail)
-        length = len(line)
+        path = self._backlog[-1][0] if self._backlog else ""
+        # The segment is put away while it is written: a signal handler that logs behind half a line opens one of its
+        # own, and the reader may leave this one for it, so nobody comes back here.
+        number = self._number
+        used = self.used
+        length = missing = len(line)
         if fd < 0 or self._fd != fd or self.seq + 1 != seq:
             return "interrupted"
         self.seq = seq
-        written = 0
+        self._fd = -1
+        self.used = 0
+        reason = "interrupted"
         try:
-            while written < length:
-                written += os.write(fd, line[written:])
+            while missing and self._number == number:
+                missing -= os.write(fd, line[-missing:])
         except OSError as error:
-            self._fd = -1
-            os.close(fd)
-            if not written and not self.used:
-                with contextlib.suppress(OSError):
-                    os.unlink(self._backlog[-1][0])
-            self.used = 0
-            if self.seq == seq:
-                self.seq = seq - 1
+            reason = os.strerror(error.errno or 0).lower()
+        except BaseException:  # out of a signal handler, which does not say how much was written
+            missing = used + length - os.lseek(fd, 0, os.SEEK_CUR)
+            raise
+        finally:
+            # No call between this question and the answer, see `write`.
+            if not missing and self._number == number:
+                self._fd = fd
+                self.used = used + length
             else:
-                self._count_drop(seq, os.strerror(error.errno or 0).lower())
-            return os.strerror(error.errno or 0).lower()
-        self.used += length
-        if self.used >= MAX_SEGMENT:
+                self._leave_appended(fd, seq if missing else 0, reason)
+                if missing == length and not used:
+                    withdraw(path)
+        if self.used >= MAX_SEGMENT and self._fd == fd:
             self._finish_segment()
-        return ""
+        return reason if missing else ""
 
-    def blank(self, memory: mmap.mmap | None, start: int, end: int, seq: int) -> None:
-        """Turn a claim whose copy failed (out of memory) into an empty line."""
-        if memory is not None:
-            for position in range(start, end - 1):
-                memory[position] = 32
-            memory[end - 1] = 10
-        self._count_drop(seq, "out of memory")
+    def _leave_appended(self, fd: int, seq: int, reason: str) -> None:
+        """Close an unmapped segment; `seq` is that of a line that is not in it as a whole, or 0."""
+        if seq and self.seq == seq:
+            self.seq = seq - 1
+        elif seq:
+            self._count_drop(seq, reason)
+        os.close(fd)
 
     def _write_drops(self) -> None:
         """Write the record about what was dropped, if it fits; a drop that comes in between stays for the next."""
@@ -389,9 +397,3 @@ class JournalWriter(Account):
                 self._drop_first = first
         if written:
             self._tell_drops()
-
-
-def _in_event_loop() -> bool:
-    """Tell whether the calling thread runs an asyncio event loop, which must not be held up."""
-    events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import mmap
 import os
@@ -11,6 +12,8 @@ MAPPED = ".mapped"
 APPENDED = ".appended"
 END_LINE = b"-\n"
 """The last line of an appended segment."""
+MAX_NUMBER = 18
+"""Digits of a segment's number, at most."""
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a file system says that is full, or full for this user, or for a file of this size."""
 
@@ -24,9 +27,16 @@ def parse_segment_name(name: str) -> tuple[str, int] | None:
     """Return the journal and the number in a segment's file name, or None if it is another file."""
     stem, dot, suffix = name.rpartition(".")
     journal, _, number = stem.rpartition(".")
-    if not dot or "." + suffix not in (MAPPED, APPENDED) or not number.isdigit():
+    # Others may leave files here, too: a superscript two is a digit, and no number; a longer one fits in no position.
+    if not dot or "." + suffix not in (MAPPED, APPENDED) or not (number.isascii() and number.isdigit()):
         return None
-    return journal, int(number)
+    return (journal, int(number)) if journal and len(number) <= MAX_NUMBER and int(number) else None
+
+
+def withdraw(path: str) -> None:
+    """Remove a segment that was made and not used; never raises."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def map_file(fd: int, size: int) -> mmap.mmap:
