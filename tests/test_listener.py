@@ -256,6 +256,23 @@ def test_a_segment_that_cannot_be_read_stops_nobody(setting, monkeypatch):
     assert listener.intake.journals[name].damaged == 1
 
 
+def test_a_file_that_only_looks_like_a_segment_stops_nobody(setting):
+    """Whatever a process puts beside its journal, with whatever name, the others are read, and the spool goes."""
+    process, listener = setting.process(), setting.listen()
+    for number in ("\u00b2", "000000", "9" * 30, "-1", ""):
+        for journal in ("other", process.owner.journal):
+            path = Path(setting.spool.journals, f"{journal}.{number}.mapped")
+            path.write_bytes(bytes(100))
+            os.utime(path, (1, 1))
+    process.log("one")
+    drain(listener)
+    assert setting.messages() == ["one"]
+    process.die()
+    drain(listener)
+    assert listener.finish(10.0)
+    assert listener.close_journals()
+
+
 def test_handlers_get_records_and_raise_in_vain(setting, eventually):
     """A handler that raises costs that record in that handler."""
     seen: list[str] = []

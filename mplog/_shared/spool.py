@@ -32,6 +32,7 @@ except ImportError:
 
 from mplog._shared import lock
 from mplog._shared.held import Held, make_directory, open_private
+from mplog._shared.segments import parse_segment_name
 from mplog.exceptions import SpoolError
 
 BOX = "mplog-journals"
@@ -224,13 +225,15 @@ class Spool:
             with contextlib.suppress(OSError):
                 for name in os.listdir(directory):
                     path = os.path.join(directory, name)
-                    if not name.endswith((".owner", ".mapped", ".appended")) and _age(path) > 1.0:
+                    if not (name.endswith(".owner") or parse_segment_name(name)) and _age(path) > 1.0:
                         os.unlink(path)
             try:
                 os.rmdir(directory)
             except FileNotFoundError:
                 continue
             except OSError:
+                if directory != self.journals and not os.path.lexists(directory):
+                    continue  # in somebody else's directory beside the log
                 self.revive(self.journals)
                 return False
         return True

@@ -92,3 +92,29 @@ def test_what_may_be_written_is_taken(how: str, places: Path, program):
     done = program(SETUP, NOBODY, how, json.dumps({"file": str(places / "open" / "new.log")}))
     assert (done.out, done.err) == ("", "")
     assert (places / "open" / "new.log").stat().st_uid == NOBODY
+
+
+BESIDE = """
+import logging, os, sys
+import mplog
+
+uid, file = int(sys.argv[1]), sys.argv[2]
+with mplog.setup("warm.log", console=False, listener="thread", force=True) as session:
+    session.flush()  # imports what `setup` needs: the user may not be able to read the interpreter's library
+os.chdir("/")
+os.setgroups([])
+os.setgid(uid)
+os.setuid(uid)
+os.environ["RUNTIME_DIRECTORY"] = os.path.dirname(file)
+session = mplog.setup(file, console=False, listener="thread")
+logging.getLogger("app").info("hello")
+print(session.flush(10), session.close(10), os.path.exists(session.spool))
+"""
+
+
+def test_somebody_elses_directory_beside_the_log_holds_up_nothing(places: Path, program):
+    """Two users log into one directory; the one whose journals are elsewhere may not enter what the other has made."""
+    (places / "open" / ".mplog").mkdir(0o700)
+    done = program(BESIDE, NOBODY, str(places / "open" / "new.log"))
+    assert (done.out.strip(), done.err) == ("True True False", "")
+    assert "hello" in (places / "open" / "new.log").read_text()
