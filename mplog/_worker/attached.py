@@ -3,6 +3,7 @@
 The parent is one, too. A logging call never raises. Nothing here imports the listener's side.
 """
 
+import atexit
 import contextlib
 import json
 import logging
@@ -250,6 +251,7 @@ class Worker:
             self.end()
             if self._finalizer is not None:
                 self._finalizer.cancel()
+            atexit.unregister(self.end)
             self._hold()
             if self.journal is not None:
                 self.journal.close()
@@ -275,6 +277,8 @@ class Worker:
         util = sys.modules.get("multiprocessing.util")
         if util is not None:
             self._finalizer = util.Finalize(None, self.end, exitpriority=-1100)
+        else:
+            atexit.register(self.end)
 
 
 def say_last() -> None:
