@@ -134,7 +134,8 @@ class Group:
             return masks.pop()
         best = max(self.messages, key=lambda message: self.messages[message])
         others = len(self.messages) - 1
-        return f"{best} (and {others:,}{'+' if others + 1 >= _NAMES else ''} other messages)"
+        more = "+" if others + 1 >= _NAMES else ""
+        return f"{best} (and {others:,}{more} other message{'' if others == 1 else 's'})"
 
 
 def collect(records: Iterable[Record]) -> tuple[list[Group], int, int]:

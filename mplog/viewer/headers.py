@@ -58,10 +58,13 @@ _USUAL = (
 )
 
 
+# What a `datefmt` of one's own may write. It has digits: else every line of a traceback could be a header.
+_DATE = r"(?:[A-Z][a-z]{2,8},? ){0,2}(?=\S{0,30}\d)\S{1,60}(?: (?:[\d:.,/+\-]+|[A-Z][a-z]{2},?|[AP]M|UTC|Z))*"
+
 _GROUPS = {
-    "asctime": ("time", rf"{STAMP}|{_CLOCK}|{_SYSLOG}|.{{1,40}}?"),
+    "asctime": ("time", rf"{STAMP}|{_CLOCK}|{_SYSLOG}|{_DATE}"),
     "created": ("time", r"\d+(?:\.\d+)?"),
-    "levelname": ("level", r"[A-Za-z]\w*(?: \d+)?"),
+    "levelname": ("level", r"Level \d+|[A-Za-z][\w.\-]*"),
     "levelno": ("f_levelno", r"\d+"),
     "name": ("logger", r"[^\s:]*?|.{0,100}?"),
     "message": ("msg", r".*"),

@@ -46,6 +46,13 @@ def _learn(name: str) -> int:
     return found
 
 
+def abbreviated(name: str) -> int:
+    """Return the number of a level cut short by a format such as `%(levelname).1s` or `.5s`; 0 for any other text."""
+    if len(name) == 1:
+        return SHORT.get(name.lower(), 0)
+    return next((number for number, full in STANDARD.items() if len(name) > 2 and full.startswith(name.upper())), 0)
+
+
 def name(levelno: int) -> str:
     """Return logging's name of a number; "Level 15" when it has none."""
     return STANDARD.get(levelno) or f"Level {levelno}"

@@ -11,6 +11,8 @@ from mplog.viewer import jsonlines, textlines
 from mplog.viewer.lines import Record, damaged_record, decode_object, decode_own, own_record
 
 MAX_JOINED = 2 << 20
+_NONE, _FRAMES, _TITLE, _JOINT = range(4)  # how far a traceback among plain lines has come
+_JOINTS = (b"The above exception was the direct cause", b"During handling of the above exception")
 
 
 class Parser:
@@ -33,6 +35,7 @@ class Parser:
         self._held: Record | None = None
         self._held_size = 0
         self._further: list[bytes] = []
+        self._trace = _NONE
 
     def feed(self, raw: bytes, offset: int) -> Sequence[Record]:
         """Return the records that this line (without its newline) completes."""
@@ -93,19 +96,27 @@ class Parser:
         if held is None or self._alone(held, raw) or self._held_size + len(raw) > MAX_JOINED:
             done = self.flush()
             self._held, self._held_size = textlines.plain_record(raw, offset, self.source), len(raw)
+            self._trace = _FRAMES if raw.startswith(b"Traceback ") else _NONE
             return done
         self._further.append(raw)
         self._held_size += len(raw) + 1
         return ()
 
-    @staticmethod
-    def _alone(held: Record, raw: bytes) -> bool:
-        """Say whether a line stands for itself: not below a header, not indented, no traceback."""
+    def _alone(self, held: Record, raw: bytes) -> bool:
+        """Say whether a line stands for itself: not below a header, not indented, not of a traceback."""
         if held.format == "damaged" or b"\0" in raw:
             return True
         if held.format != "plain" or raw[:1] in (b" ", b"\t", b""):
             return False
-        return not held.msg.startswith("Traceback ") or raw.startswith(b"Traceback ")
+        if self._trace == _FRAMES:
+            self._trace = _TITLE
+        elif self._trace == _TITLE and raw.startswith(_JOINTS):
+            self._trace = _JOINT
+        elif self._trace in (_NONE, _JOINT) and raw.startswith(b"Traceback "):
+            self._trace = _FRAMES
+        else:
+            return True
+        return False
 
     def flush(self) -> Sequence[Record]:
         """Return the record still held back for continuation lines, if any."""

@@ -73,14 +73,14 @@ def _record(match: re.Match[str], raw: bytes, offset: int, source: str) -> Recor
     if match.re is headers.OWN:
         return _own(match, raw, offset, source)
     found = match.groupdict()
-    level = (found.get("level") or "").strip()
-    levelno = levels.number(level) if level else 0
-    if level and not level.isupper() and levelno:
-        level = levels.STANDARD.get(levelno, level.upper())
+    level, levelno = _level(found)
     stamp = found.get("time") or ""
+    moment = _time_of(stamp, source) if stamp else None
+    if moment is not None and moment.is_integer() and "f_msecs" in found:
+        moment += min(float(found.pop("f_msecs")), 999.999) / 1000
     pid, line = found.get("pid"), found.get("line")
     return Record(
-        moment=_time_of(stamp, source) if stamp else None, time_text=stamp, levelno=levelno, level=level,
+        moment=moment, time_text=stamp, levelno=levelno, level=level,
         msg=found["msg"] if "msg" in found else match[0], logger=(found.get("logger") or "").strip(),
         process=(found.get("process") or "").strip(), pid=int(pid) if pid else None,
         thread=found.get("thread") or "", file=found.get("file") or "", line=int(line) if line else None,
@@ -88,6 +88,20 @@ def _record(match: re.Match[str], raw: bytes, offset: int, source: str) -> Recor
         fields={name[2:]: value for name, value in found.items() if name.startswith("f_") and value is not
         None},
     )  # fmt: skip
+
+
+def _level(found: dict[str, str | None]) -> tuple[str, int]:
+    """Return the level that a header gives: its name, cut short maybe, or only its number."""
+    level = (found.get("level") or "").strip()
+    if not level:
+        number = int(found.pop("f_levelno", None) or 0)
+        return (levels.name(number), number) if number else ("", 0)
+    levelno = levels.number(level)
+    if not levelno and (levelno := levels.abbreviated(level)):
+        return levels.STANDARD.get(levelno, level), levelno
+    if levelno and not level.isupper():
+        level = levels.STANDARD.get(levelno, level.upper())
+    return level, levelno
 
 
 def _take_fields(record: Record) -> None:
@@ -130,7 +144,7 @@ def _time_of(stamp: str, source: str) -> float | None:
     try:
         return times.from_number(float(stamp))
     except ValueError:
-        return None
+        return times.parse_local_date(stamp.strip())
 
 
 _midnights: dict[str, float] = {}

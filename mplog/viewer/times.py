@@ -13,6 +13,9 @@ _ISO = re.compile(
 )
 _CLF = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)\s*([+-]\d{4})?")
 _SYSLOG = re.compile(r"([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?: (\d{4}))?")
+_SHORT_DATE = re.compile(r"(\d\d)?(\d\d)-?(\d\d) (\d\d):(\d\d)(?::(\d\d))?(?:[.,](\d{1,9}))?")
+_DOTTED = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4}),? (\d\d):(\d\d)(?::(\d\d))?(?:[.,](\d{1,9}))?")
+_WEEKDAY = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? ")
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {m: i for i, m in enumerate(_NAMES, 1)}
 
@@ -98,6 +101,28 @@ def parse(text: str) -> float | None:
         seconds = _epoch(parts, None)
         return None if seconds is None else seconds + fraction(match[6])
     return None
+
+
+def parse_local_date(text: str) -> float | None:
+    """Return epoch seconds of a local time as a `datefmt` of `logging` may write it.
+
+    `11-22 23:36` (of this year), `261122 23:36:27`, `22.11.2026 23:36:27`, `Sun Nov 22 23:36:27 2026`. Not with
+    slashes: nobody can tell whether 05/06 is in May.
+    """
+    weekday = _WEEKDAY.match(text)
+    if weekday is not None:
+        return parse(text[weekday.end() :])
+    match = _SHORT_DATE.fullmatch(text)
+    if match is not None:
+        year = datetime.now().year if match[1] is None else 2000 + int(match[1])
+        month, day = int(match[2]), int(match[3])
+    else:
+        match = _DOTTED.fullmatch(text)
+        if match is None:
+            return None
+        day, month, year = int(match[1]), int(match[2]), int(match[3])
+    seconds = _epoch((year, month, day, int(match[4]), int(match[5]), int(match[6] or 0)), None)
+    return None if seconds is None else seconds + fraction(match[7])
 
 
 def fraction(digits: str | None) -> float:
