@@ -170,6 +170,9 @@ def _explain_file(path: str, plan: Plan) -> list[str]:
         begin, end = span(stream, path, plan)
         stream.seek(begin)
         sample = stream.read(1 << 18)
+        if not sample and begin:  # nothing is that young
+            stream.seek(0)
+            sample = stream.read(1 << 18)
     layout = layouts.sniff(sample)
     records = scanner.block(sample, begin)
     formats = Counter(record.format for record in records) or Counter({"unknown": 1})

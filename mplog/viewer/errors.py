@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from mplog.viewer import levels, summary, tables
+from mplog.viewer import levels, options, summary, tables
 from mplog.viewer.conditions import Exists
 from mplog.viewer.excgroups import Frame, Group, collect, frames, kind, links
 from mplog.viewer.lines import text_of
@@ -23,6 +23,8 @@ Exit status: 0 exceptions shown, 1 there are none, 2 usage or unreadable."""
 
 _INDENTED = 60  # columns of a page from which on there is room to indent
 _FULL = 3  # groups that `--tb auto` shows with their frames
+
+prepare_arguments = options.with_defaults
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

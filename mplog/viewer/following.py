@@ -89,7 +89,8 @@ def _batches(view: View, plan: Plan, pause: Callable[[float], None]) -> Iterator
     timed = view.selection.since is not None
     last = view.last if view.args.lines is not None else None if timed else FIRST
     tails = {source.path: Tail(source.path, plan) for source in view.sources}
-    first = [tail.start(last, places.get(os.path.realpath(path))) for path, tail in tails.items()]
+    alone = len(tails) == 1  # several are merged by time, for which all of it has to be there
+    first = [tail.start(last, places.get(os.path.realpath(path)), later=alone) for path, tail in tails.items()]
     records = _by_time(first)
     pick = _picker(view)
     yield pick(records[-last:] if last else records if last is None else [])
@@ -120,6 +121,8 @@ def _poll(view: View, plan: Plan, tails: dict[str, Tail], pause: Callable[[float
         if found:
             active = now
             yield _by_time(found)
+            continue
+        if any(tail.behind for tail in tails.values()):
             continue
         if now - looked > _LOOK_FOR_FILES:
             looked = now

@@ -117,17 +117,20 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def with_defaults(argv: list[str]) -> list[str]:
-    """Return the arguments as argparse takes them: a bare `--lanes` or `--delta` has a value, `--tz -03:30` is joined.
+_MINUS = {"--tz": "--tz", "-S": "--since", "--since": "--since", "-U": "--until", "--until": "--until"}
 
-    Behind a bare option a file may follow.
+
+def with_defaults(argv: list[str]) -> list[str]:
+    """Return the arguments as argparse takes them: a bare `--lanes` or `--delta` has a value, `-S -5m` is joined.
+
+    Behind a bare option a file may follow. `--tz -03:30` is joined, too.
     """
     kinds = {"--lanes": ("process", "thread"), "--delta": ("prev", "process", "start")}
     out: list[str] = []
     for at, word in enumerate(argv):
         following = argv[at + 1] if at + 1 < len(argv) else ""
-        if at and argv[at - 1] == "--tz" and word[:1] == "-" and word[1:2].isdigit():
-            out[-1] = f"--tz={word}"
+        if at and argv[at - 1] in _MINUS and word[:1] == "-" and word[1:2].isdigit():
+            out[-1] = f"{_MINUS[argv[at - 1]]}={word}"
             continue
         if word in kinds and following not in kinds[word]:
             word = f"{word}={kinds[word][0]}"

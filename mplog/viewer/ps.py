@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mplog.exceptions import SessionError
-from mplog.viewer import summary, tables
+from mplog.viewer import options, summary, tables
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.family import Family, Life
 from mplog.viewer.output import say
@@ -30,6 +30,8 @@ EPILOG = """examples:
 A process without a recorded end has ended in the ordinary way while the log's level was above DEBUG;
 those of a running session are marked as running.
 Exit status: 0 shown, 1 there is no process, 2 usage or unreadable."""
+
+prepare_arguments = options.with_defaults
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from mplog.viewer import escapes, summary, tables
+from mplog.viewer import escapes, options, summary, tables
 from mplog.viewer.exceptions import ViewerError
 from mplog.viewer.lines import Record
 from mplog.viewer.longlines import MAX_WHOLE
@@ -42,6 +42,8 @@ _ROWS = 1000
 _INT64 = 1 << 63
 
 _encode = msgspec.json.Encoder().encode
+
+prepare_arguments = options.with_defaults
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

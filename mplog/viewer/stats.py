@@ -8,7 +8,7 @@ import sys
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
-from mplog.viewer import levels, summary, tables
+from mplog.viewer import levels, options, summary, tables
 from mplog.viewer.counting import StatsPart
 from mplog.viewer.counting import kind as kind_of
 from mplog.viewer.lines import Record
@@ -26,6 +26,8 @@ EPILOG = """examples:
 Exit status: 0 shown, 1 there is no record, 2 usage or unreadable."""
 
 _KEYS = 20_000  # distinct processes, loggers or call sites that are kept apart
+
+prepare_arguments = options.with_defaults
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

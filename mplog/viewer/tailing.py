@@ -19,7 +19,7 @@ from mplog.viewer.successors import Successors
 from mplog.viewer.walk import blocks_back, pread, span
 
 _READ = 1 << 19
-_READS = 8  # in one go: what is behind waits in the file, not in memory
+_READS = 3  # in one go: what is behind waits in the file, not in memory
 _HOLD = 0.1
 _LATE = 5.0
 
@@ -45,21 +45,28 @@ class Tail:
         self._fed = 0.0
         self._held = False
         self._late: list[tuple[int, int, float]] = []
+        self.behind = False  # whether more waits in the file than the last call of `poll` has read
 
-    def start(self, last: int | None, place: Place | None = None) -> list[Record]:
-        """Return the records to show at once: the last ones (None: all), or those in the time asked for."""
+    def start(self, last: int | None, place: Place | None = None, *, later: bool = False) -> list[Record]:
+        """Return the records to show at once: the last ones (None: all), or those in the time asked for.
+
+        Args:
+            last: how many; None is all.
+            place: where an earlier call has ended; all behind it.
+            later: leave all to `poll`, which takes a large log in pieces.
+        """
         if not self._open():
             return []
         size = os.fstat(self._fd).st_size
         if place is not None:
             if is_file_of(self._fd, place) and place.offset <= size:
                 self._begin_at(place.offset)
-            return self._poll_all()
+            return [] if later else self._poll_all()
         if last is None:
             if self.plan.selection.since is not None:
                 with open(self.path, "rb", buffering=0) as stream:
                     self._begin_at(span(stream, self.path, self.plan)[0])
-            return self._poll_all()
+            return [] if later else self._poll_all()
         self._begin_at(self._last_newline(size))
         return self._last(last)
 
@@ -100,13 +107,16 @@ class Tail:
 
     def _poll_all(self) -> list[Record]:
         found: list[Record] = []
-        while records := self._read():
-            found += records
+        before = -1
+        while before != self._seen:
+            before = self._seen
+            found += self._read()
         return found
 
     def poll(self, now: float) -> list[Record]:
         """Return what has become readable since the last call."""
         found = self._read_late(now)
+        self.behind = False
         if self._fd < 0:
             if self._open():
                 self._begin_at(0)
@@ -119,6 +129,7 @@ class Tail:
             if self._seen == before:
                 break
         else:
+            self.behind = True
             return found
         found += self._changed(now)
         if self._held and now - self._fed > _HOLD:

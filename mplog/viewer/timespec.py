@@ -41,8 +41,7 @@ def parse_time(text: str, *, now: float | None = None, zone: tzinfo | None = Non
 
     Args:
         text: `10m` or `10 min ago` (before now), `14:30`, `14:30:15.5` (today), `today`, `yesterday`,
-        `now`, a weekday,
-            `2026-11-22`, `2026-11-22 14:30`, ISO with a zone, `@1795345871`.
+            `tomorrow`, `now`, a weekday, `2026-11-22`, `2026-11-22 14:30`, ISO with a zone, `@1795345871`.
         now: epoch seconds; None takes the clock.
         zone: what a time without a zone is in; None is the local zone.
 
@@ -74,8 +73,8 @@ def _named(word: str, now: float, zone: tzinfo | None) -> float | None:
     midnight = datetime.fromtimestamp(now, zone).replace(hour=0, minute=0, second=0, microsecond=0)
     if word == "today":
         return midnight.timestamp()
-    if word == "yesterday":
-        return (midnight - timedelta(days=1)).timestamp()
+    if word in ("yesterday", "tomorrow"):
+        return (midnight + timedelta(days=1 if word == "tomorrow" else -1)).timestamp()
     if word in _DAYS:
         return (midnight - timedelta(days=(midnight.weekday() - _DAYS.index(word)) % 7)).timestamp()
     if word.startswith("@"):

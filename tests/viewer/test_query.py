@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 from collections.abc import Callable
+from datetime import UTC
 
 import pytest
 from hypothesis import given, settings
@@ -201,6 +203,23 @@ def test_looking_for_bytes_in_text_changes_nothing(rows: list[dict[str, object]]
 def test_times_before_now(text: str, before_now: float) -> None:
     """-S/--since T (10m, "10 min ago", ...)."""
     assert parse_time(text, now=NOW) == NOW - before_now
+
+
+@pytest.mark.parametrize("option", ["-S", "--since", "-U", "--until"])
+@pytest.mark.parametrize("command", ["view", "stats", "errors", "ps", "sql"])
+def test_a_time_with_a_minus_sign_may_stand_apart(command: str, option: str) -> None:
+    """`-S -5m` is `-S 5m`, as in journalctl."""
+    module = importlib.import_module(f"mplog.viewer.{command}")
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    args = parser.parse_intermixed_args(module.prepare_arguments(["app.json", "select", option, "-5m"]))
+    assert "-5m" in (args.since, args.until)
+
+
+def test_today_and_the_days_around_it() -> None:
+    """-S/-U yesterday, today, tomorrow: midnights of the zone."""
+    days = [parse_time(day, now=NOW, zone=UTC) for day in ("yesterday", "today", "tomorrow")]
+    assert days == [NOW - NOW % 86400 + 86400 * step for step in (-1, 0, 1)]
 
 
 @pytest.mark.parametrize(
