@@ -368,3 +368,10 @@ def test_what_a_session_costs(tmp_path):
     assert setups <= 30
     assert kilobytes <= 60_000
     print(f"import {imports:.1f} ms, setup {setups:.1f} ms, listener {kilobytes / 1000:.0f} MB")
+
+
+def test_a_spool_that_cannot_be_made_is_refused(tmp_path):
+    """A path that only turns out to be of no use when it is used is a `ConfigError`, too; nothing is left behind."""
+    with pytest.raises(mplog.ConfigError, match=r"`spool` .*/proc/nowhere.*name a writable directory"):
+        mplog.setup(tmp_path / "new" / "app.log", spool="/proc/nowhere")
+    assert not list(tmp_path.iterdir())

@@ -12,6 +12,7 @@ from mplog._shared import clock, descriptors, launch, lock
 from mplog._shared.spool import Spool, place
 from mplog._worker import inherit
 from mplog.config import Config
+from mplog.exceptions import ConfigError, SpoolError
 from mplog.worker import Handle
 
 _OWN = (
@@ -50,6 +51,7 @@ def enter(config: Config, given: frozenset[str]) -> Entry:
         given: the names of those that were arguments of `setup`.
 
     Raises:
+        ConfigError: the log or the spool that was named cannot be written.
         SpoolError: there is no place for the journals.
         OSError: there is no room in it.
     """
@@ -77,7 +79,7 @@ def enter(config: Config, given: frozenset[str]) -> Entry:
 
 
 def _enter(config: Config, given: frozenset[str]) -> Entry:
-    spool = place(config.file, config.spool)
+    spool = _place(config)
     fd = lock.acquire(spool.lock_path, wait=True)
     joined = True
     thread = None
@@ -113,6 +115,15 @@ def _enter(config: Config, given: frozenset[str]) -> Entry:
             if not os.path.isdir(spool.path):
                 with contextlib.suppress(OSError):
                     os.rmdir(os.path.dirname(spool.path))
+
+
+def _place(config: Config) -> Spool:
+    try:
+        return place(config.file, config.spool)
+    except SpoolError as error:
+        if config.spool is None:
+            raise
+        raise ConfigError(str(error)) from error
 
 
 def _session_of(spool: Spool, config: Config) -> tuple[Handle, bool]:
