@@ -22,6 +22,9 @@ _TIME = (
     "created",
     "timeUnixNano",
     "observedTimeUnixNano",
+    "timeMillis",
+    "__REALTIME_TIMESTAMP",
+    "@t",
 )
 _LEVEL = (
     "level",
@@ -37,8 +40,10 @@ _LEVEL = (
     "severity_number",
     "severityNumber",
     "SeverityNumber",
+    "@l",
+    "PRIORITY",
 )
-_MSG = ("msg", "message", "event", "body", "Body", "MESSAGE", "short_message", "text")
+_MSG = ("msg", "message", "event", "body", "Body", "MESSAGE", "short_message", "text", "@m", "@mt")
 _LOGGER = (
     "logger",
     "name",
@@ -48,9 +53,10 @@ _LOGGER = (
     "category",
     "component",
     "caller_name",
+    "SYSLOG_IDENTIFIER",
 )
 _PROCESS = ("processName", "process", "process_name", "process.name", "worker")
-_PID = ("pid", "process_id", "process.pid", "processId")
+_PID = ("pid", "process_id", "process.pid", "processId", "_PID")
 _THREAD = ("thread", "threadName", "thread_name", "process.thread.name", "threadname", "thread.name")
 _FILE = ("file", "pathname", "filename", "log.origin.file.name", "code.filepath", "code.file.path")
 _LINE = ("line", "lineno", "line_number", "log.origin.file.line", "code.lineno", "code.line.number")
@@ -66,8 +72,10 @@ _EXC = (
     "stacktrace",
     "traceback",
     "exception.stacktrace",
+    "@x",
 )
 
+_SYSLOG = {0: 50, 1: 50, 2: 50, 3: 40, 4: 30, 5: 25, 6: 20, 7: 10}
 _PINO = {10: 5, 20: 10, 30: 20, 40: 30, 50: 40, 60: 50}
 
 
@@ -84,7 +92,7 @@ def foreign_record(data: dict[str, Any], raw: bytes, offset: int, source: str) -
     data = _unwrap(data)
     stamp = _take(data, _TIME)
     time, time_text = _time(stamp)
-    level, levelno = _level(data)
+    level, levelno = _level(data, stamp)
     exc = _take_exc(data)
     msg = _take(data, _MSG)
     record = Record(
@@ -121,6 +129,8 @@ def _unwrap(data: dict[str, Any]) -> dict[str, Any]:
                 else:
                     data.setdefault(flat, item)
     _place(data)
+    if isinstance(data.get("log"), str) and "stream" in data:  # Docker's json-file
+        data.setdefault("msg", data.pop("log").rstrip("\n"))
     if isinstance(body := data.get("body"), dict):
         data["body"] = otlp.value_of(body)
     if otlp.is_pairs(data.get("attributes")):
@@ -196,6 +206,9 @@ def _take_int(data: dict[str, Any], names: tuple[str, ...]) -> int | None:
 def _time(stamp: Any) -> tuple[float | None, str]:
     if stamp is None:
         return None, ""
+    if isinstance(stamp, dict) and type(stamp.get("seconds")) is int:  # Google's
+        nanos = stamp.get("nanos")
+        stamp = stamp["seconds"] + (nanos / 1e9 if type(nanos) is int else 0)
     text = text_of(stamp)
     if isinstance(stamp, (int, float)) and not isinstance(stamp, bool):
         return times.from_number(stamp), text
@@ -210,23 +223,27 @@ def _time(stamp: Any) -> tuple[float | None, str]:
     return None, text
 
 
-def _level(data: dict[str, Any]) -> tuple[str, int]:
+def _level(data: dict[str, Any], stamp: Any) -> tuple[str, int]:
+    syslog = "PRIORITY" in data or "short_message" in data
     value = _take(data, _LEVEL)
     if isinstance(value, bool) or value is None:
         return "", 0
     if isinstance(value, (int, float)):
-        return _number_level(data, int(value) if abs(value) < 1e9 else 0)
+        return _number_level(data, int(value) if abs(value) < 1e9 else 0, stamp, syslog=syslog)
     text = text_of(value)
     if text.isascii() and text.isdigit() and len(text) < 6:
-        return _number_level(data, int(text))
+        return _number_level(data, int(text), stamp, syslog=syslog)
     levelno = levels.number(text)
     return (levels.STANDARD.get(levelno, text.upper()) if levelno else text), levelno
 
 
-def _number_level(data: dict[str, Any], value: int) -> tuple[str, int]:
-    if ("v" in data and "hostname" in data) or ("time" not in data and value == 60) or "hostname" in data:
+def _number_level(data: dict[str, Any], value: int, stamp: Any, *, syslog: bool) -> tuple[str, int]:
+    milliseconds = type(stamp) is int and 1e11 < stamp < 1e14  # pino's time, also where it leaves out the host
+    if syslog:
+        value = _SYSLOG.get(value, value)
+    elif "hostname" in data or milliseconds or value == 60:
         value = _PINO.get(value, value)
-    return levels.name(value), value
+    return "NOTICE" if value == 25 else levels.name(value), value
 
 
 def _take_exc(data: dict[str, Any]) -> dict[str, Any] | None:

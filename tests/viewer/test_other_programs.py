@@ -33,6 +33,23 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"timeUnixNano": "1795345871123000000", "body": {"stringValue": "m"}, "attributes": [{"key": 1}]},
         {"attributes": [{"key": 1}]},
     ),
+    "pino without a host": ({"level": 30, "time": 1795345871123, "msg": "m"}, {"level": "INFO"}),
+    "Docker": ({"log": "m\n", "stream": "stderr", "time": "2026-11-22T11:11:11.123Z"}, {"stream": "stderr"}),
+    "journalctl -o json": (
+        {"__REALTIME_TIMESTAMP": "1795345871123000", "PRIORITY": "3", "MESSAGE": "m", "_PID": "7",
+         "SYSLOG_IDENTIFIER": "sshd"},
+        {"level": "ERROR", "pid": 7, "logger": "sshd"},
+    ),
+    "GELF": (
+        {"version": "1.1", "host": "h", "short_message": "m", "timestamp": STAMP, "level": 5}, {"level": "NOTICE"},
+    ),
+    "Serilog": ({"@t": "2026-11-22T11:11:11.123Z", "@mt": "m", "@l": "Warning"}, {"level": "WARNING"}),
+    "log4j2": ({"timeMillis": 1795345871123, "level": "WARN", "loggerName": "c.A", "message": "m"}, {"logger": "c.A"}),
+    "log15": ({"t": "2026-11-22T11:11:11.123Z", "lvl": "eror", "msg": "m"}, {"level": "ERROR"}),
+    "Google Cloud": (
+        {"timestamp": {"seconds": 1795345871, "nanos": 123000000}, "severity": "INFO", "message": "m"},
+        {"level": "INFO"},
+    ),
     "bunyan": (
         {"name": "app", "hostname": "h", "pid": 1, "level": 50, "msg": "m", "time": "2026-11-22T11:11:11.123Z", "v": 0},
         {"level": "ERROR", "logger": "app", "pid": 1},
