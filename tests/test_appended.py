@@ -20,7 +20,7 @@ NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
 
 
 def drop_line(drops: Drops) -> tuple[bytes, bytes]:
-    return b"drops %d,%d " % (drops.count, drops.seq_first), b"\n"
+    return b"drops %d,%d,%d " % (drops.count, drops.seq_first, drops.seq_last), b"\n"
 
 
 def lines_of(directory: Path) -> list[bytes]:
@@ -119,3 +119,22 @@ def test_a_signal_handler_that_raises_behind_a_line_leaves_its_number_used(
     assert journal.write(b"later ", b"\n")
     assert lines_of(tmp_path) == [b"first 1", b"stopped 2", b"later 3"]
     assert journal.dropped == 0
+
+
+def test_what_was_begun_first_and_dropped_last_is_in_the_range_of_the_dropped(
+    journal: JournalWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A drop record names the least and the greatest `seq`, in whatever order they were given up."""
+
+    def write(fd: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", REAL_WRITE)
+        half(fd, data)
+        with monkeypatch.context() as full:
+            full.setattr(os, "open", lambda *args: none(*args[:2]))
+            assert not journal.write(b"handler ", b"\n")
+        raise NO_ROOM
+
+    monkeypatch.setattr(os, "write", write)
+    assert journal.write(b"begun ", b"\n")
+    assert journal.write(b"later ", b"\n")
+    assert lines_of(tmp_path) == [b"first 1", b"drops 2,2,3 4", b"begun 5", b"later 6"]

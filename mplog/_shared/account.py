@@ -70,15 +70,33 @@ class Account:
         if not seq:
             seq = self.seq + 1
             self.seq = seq
+        # One that had its `seq` before a signal handler's was dropped may be counted after it.
         if not self._drop_count:
-            self._drop_seq_first = seq
+            self._drop_seq_first = self._drop_seq_last = seq
             self._drop_first = now
             self._drop_reason = reason
+        elif seq < self._drop_seq_first:
+            self._drop_seq_first = seq
+        elif seq > self._drop_seq_last:
+            self._drop_seq_last = seq
         self._drop_count += 1
         self.dropped += 1
-        self._drop_seq_last = seq
         self._drop_last = now
         self._tell_drops()
+
+    def _take_back(self, drops: Drops) -> None:
+        """Count drops as not reported again, whose record could not be written."""
+        count, seq_first, seq_last, first, last, _ = drops
+        if not self._drop_count:
+            self._drop_seq_first = seq_first
+            self._drop_seq_last = seq_last
+            self._drop_last = last
+        elif seq_first < self._drop_seq_first:
+            self._drop_seq_first = seq_first
+        if seq_last > self._drop_seq_last:
+            self._drop_seq_last = seq_last
+        self._drop_count += count
+        self._drop_first = first
 
     def _tell_drops(self) -> None:
         drops = None

@@ -389,11 +389,6 @@ class JournalWriter(Account):
                 written = self.write(head, tail)
         finally:
             if not written:
-                if not self._drop_count:
-                    self._drop_seq_last = seq_last
-                    self._drop_last = last
-                self._drop_count += count
-                self._drop_seq_first = seq_first
-                self._drop_first = first
+                self._take_back(drops)
         if written:
             self._tell_drops()
