@@ -256,6 +256,24 @@ def test_a_segment_that_cannot_be_read_stops_nobody(setting, monkeypatch):
     assert listener.intake.journals[name].damaged == 1
 
 
+def test_a_journal_is_found_where_times_are_whole_seconds(setting, eventually, monkeypatch):
+    """On such a file system a directory does not tell by its time that it has changed within the second."""
+    monkeypatch.setattr("mplog._listener.intake.WHOLE_SECONDS", 60 * 10**9)
+    listener = setting.listen()
+    second = time.time_ns() // 10**9 * 10**9
+
+    def begin() -> str:
+        process = setting.process()
+        process.log("here")
+        os.utime(setting.spool.journals, ns=(second, second))
+        return process.owner.journal
+
+    for _ in range(2):
+        begun = begin()
+        assert eventually(lambda: time.time_ns() - second > 40_000_000)
+        assert eventually(lambda begun=begun: listener.intake.scan() or begun in listener.intake.journals)
+
+
 def test_a_file_that_only_looks_like_a_segment_stops_nobody(setting):
     """Whatever a process puts beside its journal, with whatever name, the others are read, and the spool goes."""
     process, listener = setting.process(), setting.listen()

@@ -23,6 +23,8 @@ from mplog._shared.segments import parse_segment_name
 COARSE = 30_000_000
 """Nanoseconds within which two changes of a directory may carry the same time (a tick of the kernel's clock)."""
 
+WHOLE_SECONDS = 2_000_000_000
+"""The same on a file system that counts in seconds, or in two."""
 LONGEST_UNLISTED = 20_000_000
 """Nanoseconds between two listings of a large directory, at most."""
 OWNERS_EVERY, OWNERS_OF_MANY_EVERY = 0.25, 0.5
@@ -89,7 +91,7 @@ class Intake:
             if not force and self._listed.get(directory) == changed:
                 continue
             # A change so fresh that another one may follow with the same time is looked at again.
-            fresh = abs(time.time_ns() - changed) < COARSE
+            fresh = abs(time.time_ns() - changed) < (COARSE if changed % 1_000_000_000 else WHOLE_SECONDS)
             try:
                 names = set(os.listdir(directory))
                 for name in names - self._known.get(directory, set()):
