@@ -196,23 +196,23 @@ def _csv(look: Look) -> Renderer:
 
 
 def _columns(look: Look) -> list[str]:
-    """Return the columns of CSV, which have to be known before the first record."""
-    shows = look.shows()
+    """Return the columns of CSV, which have to be known before the first record.
+
+    A wildcard stands for the schema's fields that are like it; own fields like it are in the column `fields`.
+    """
+    shows = Look(hide=look.hide).shows()
     usual = (*_COLUMNS, "exc", "fields")
     columns: list[str] = []
     for key in look.keys or usual:
         found = [name for name in usual if fnmatch.fnmatchcase(name, key)] if _is_glob(key) else [key]
-        if not found:
-            raise ViewerError(
-                f"-k {key!r} is like no column of CSV; write the names of the fields out, without wildcards"
-            )
-        columns += found
+        columns += found or ["fields"]
     return [name for name in dict.fromkeys(columns) if shows is None or shows(name)]
 
 
 def _cell(name: str, look: Look) -> Callable[[Record], str]:
     if name == "fields":
-        shows = Look(hide=look.hide).shows() or (lambda _key: True)
+        keys = () if "fields" in look.keys else look.keys
+        shows = Look(keys=keys, hide=look.hide).shows() or (lambda _key: True)
 
         def fields(record: Record) -> str:
             shown = {key: value for key, value in record.fields.items() if shows(key)}

@@ -11,11 +11,11 @@ STANDARD = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 # Upper-case spelling -> number. pino, bunyan, zap, slog, loguru, syslog, OTel and log4j names included.
 NUMBERS: dict[str, int] = {
     "NOTSET": 0, "TRACE": 5, "FINEST": 5, "FINER": 5, "SUBDEBUG": 9, "SUBWARNING": 29,
-    "DEBUG": 10, "DBG": 10, "DBUG": 10, "FINE": 10, "VERBOSE": 15,
+    "DEBUG": 10, "DBG": 10, "FINE": 10, "VERBOSE": 15,
     "INFO": 20, "INF": 20, "INFORMATION": 20, "INFORMATIONAL": 20, "LOG": 20, "CONFIG": 20,
     "NOTICE": 25, "SUCCESS": 25, "HINT": 25,
     "WARNING": 30, "WARN": 30, "WRN": 30,
-    "ERROR": 40, "ERR": 40, "EROR": 40, "SEVERE": 40, "FAILURE": 40, "EXCEPTION": 40,
+    "ERROR": 40, "ERR": 40, "SEVERE": 40, "FAILURE": 40, "EXCEPTION": 40,
     "CRITICAL": 50, "CRIT": 50, "FATAL": 50, "FTL": 50, "DPANIC": 50, "PANIC": 50, "ALERT": 50, "EMERG": 50,
     "EMERGENCY": 50,
 }  # fmt: skip

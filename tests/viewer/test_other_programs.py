@@ -45,7 +45,6 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "Serilog": ({"@t": "2026-11-22T11:11:11.123Z", "@mt": "m", "@l": "Warning"}, {"level": "WARNING"}),
     "log4j2": ({"timeMillis": 1795345871123, "level": "WARN", "loggerName": "c.A", "message": "m"}, {"logger": "c.A"}),
-    "log15": ({"t": "2026-11-22T11:11:11.123Z", "lvl": "eror", "msg": "m"}, {"level": "ERROR"}),
     "Google Cloud": (
         {"timestamp": {"seconds": 1795345871, "nanos": 123000000}, "severity": "INFO", "message": "m"},
         {"level": "INFO"},
