@@ -12,7 +12,7 @@ MAPPED = ".mapped"
 APPENDED = ".appended"
 END_LINE = b"-\n"
 """The last line of an appended segment."""
-MAX_NUMBER = 18
+LONGEST_NUMBER = 18
 """Digits of a segment's number, at most."""
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a file system says that is full, or full for this user, or for a file of this size."""
@@ -30,7 +30,7 @@ def parse_segment_name(name: str) -> tuple[str, int] | None:
     # Others may leave files here, too: a superscript two is a digit, and no number; a longer one fits in no position.
     if not dot or "." + suffix not in (MAPPED, APPENDED) or not (number.isascii() and number.isdigit()):
         return None
-    return (journal, int(number)) if journal and len(number) <= MAX_NUMBER and int(number) else None
+    return (journal, int(number)) if journal and len(number) <= LONGEST_NUMBER and int(number) else None
 
 
 def withdraw(path: str) -> None:
